@@ -1,0 +1,261 @@
+"""The remote audit: one listing, three questions.
+
+  * Which ids of ours are gone without our doing? Each is asked for alone before it is called lost, and when more
+    vanished at once than the delete budget allows, nothing is called lost: the remote is more likely another one.
+  * What became of the uploads whose answers were lost?
+  * Did a file turn up late that we had given up? It is claimed and removed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fileferry.errors import RemoteMissing
+from fileferry.index import contents, folders, intents, wants
+from fileferry.model import Proof, RemoteState, RetireReason
+from fileferry.plan import guard, renewals, settlement
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from fileferry.clock import Clock
+    from fileferry.index.intents import Intent
+    from fileferry.index.writer import Writer
+    from fileferry.model import RemoteFile
+    from fileferry.remote.base import Remote
+    from fileferry.remote.pacing import Pace
+
+HALT_KEY = "halt"
+AUDITED_KEY = "audited_at"
+HOURLY_SECONDS = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit found."""
+
+    listed: int
+    lost: int
+    settled: int
+    unsettled: int
+    halted: bool
+
+
+class Auditor:
+    """Compares the index with the remote's listing."""
+
+    def __init__(
+        self,
+        *,
+        remote: Remote,
+        pace: Pace,
+        writer: Writer,
+        clock: Clock,
+        list_lag_seconds: float,
+        delete_budget: int,
+        retire_seconds: float,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._remote = remote
+        self._pace = pace
+        self._writer = writer
+        self._clock = clock
+        self._list_lag_seconds = list_lag_seconds
+        self._delete_budget = delete_budget
+        self._retire_seconds = retire_seconds
+        self._log = log
+
+    async def run(self) -> Audit:
+        """List the remote and answer the three questions.
+
+        Raises:
+            RemoteError: the listing did not come through; nothing was concluded.
+        """
+        listed_at = self._clock.wall()
+        files = await self.listing()
+        unsettled, settled = await self._settle(files, listed_at)
+        lost, halted = await self._find_lost(files, listed_at)
+        if not halted:
+            await self._writer.run(
+                lambda db: folders.set_meta(db, AUDITED_KEY, repr(listed_at))
+            )
+        return Audit(len(files), lost, settled, unsettled, halted)
+
+    async def listing(self) -> dict[str, RemoteFile]:
+        """Return every file of the project by id, of every purpose, page by page."""
+        files: dict[str, RemoteFile] = {}
+        after: str | None = None
+        while True:
+            async with self._pace.call():
+                page = await self._remote.page(after)
+            files.update((file.file_id, file) for file in page.files)
+            if page.after is None or page.after == after:
+                return files
+            after = page.after
+
+    async def _settle(self, files: dict[str, RemoteFile], listed_at: float) -> tuple[int, int]:
+        def read(db: sqlite3.Connection) -> tuple[list[Intent], list[Intent], frozenset[str]]:
+            return intents.unknown(db), intents.unanswered(db), intents.known_ids(db)
+
+        unknown, unanswered, known = await self._writer.run(read)
+        if not unknown and not unanswered:
+            return 0, 0
+        unclaimed: dict[tuple[str, int | None, str], list[RemoteFile]] = defaultdict(list)
+        for file in files.values():
+            if file.file_id not in known:
+                unclaimed[(file.name, file.size, file.purpose)].append(file)
+        left = 0
+        for intent in unknown:
+            if intent.unknown_at is None or listed_at < intent.unknown_at:
+                left += 1
+                continue
+            verdict = self._verdict(intent, unclaimed, listed_at)
+            if isinstance(verdict, settlement.Found):
+                _claim(unclaimed, verdict.file)
+                await self._adopt(intent, verdict)
+            else:
+                left += not verdict.final
+                await self._missed(intent, final=verdict.final)
+        for intent in unanswered:
+            verdict = self._verdict(intent, unclaimed, listed_at)
+            if isinstance(verdict, settlement.Found):
+                _claim(unclaimed, verdict.file)
+                await self._remove_late(intent, verdict)
+        return left, len(unknown) - left
+
+    def _verdict(
+        self,
+        intent: Intent,
+        unclaimed: dict[tuple[str, int | None, str], list[RemoteFile]],
+        listed_at: float,
+    ) -> settlement.Found | settlement.Missing:
+        alike = [
+            *unclaimed.get((intent.name, intent.size, intent.purpose), ()),
+            *unclaimed.get((intent.name, None, intent.purpose), ()),
+        ]
+        return settlement.settle(
+            alike,
+            opened_at=intent.opened_at,
+            unknown_at=intent.unknown_at or 0.0,
+            listed_at=listed_at,
+            expires_seconds=intent.expires_seconds,
+            absences=intent.absences,
+            list_lag_seconds=self._list_lag_seconds,
+        )
+
+    async def _adopt(self, intent: Intent, found: settlement.Found) -> None:
+        now = self._clock.wall()
+        file = found.file
+        renew_at = renewals.renew_at(created_at=file.created_at, expires_at=file.expires_at)
+
+        def record(db: sqlite3.Connection) -> None:
+            intents.close(db, intent.intent_id, "done", now=now, file_id=file.file_id)
+            contents.record_upload(
+                db,
+                intent.content_id,
+                file,
+                proof=found.proof,
+                renew_at=renew_at,
+                now=now,
+                retire_seconds=self._retire_seconds,
+            )
+
+        await self._writer.run(record)
+        self._log.info("settled", outcome="found", file_id=file.file_id, proof=str(found.proof))
+
+    async def _missed(self, intent: Intent, *, final: bool) -> None:
+        now = self._clock.wall()
+
+        def record(db: sqlite3.Connection) -> None:
+            if not final:
+                intents.missed(db, intent.intent_id)
+                return
+            intents.close(db, intent.intent_id, "none", now=now)
+            tried = wants.attempts(db, intent.content_id)
+            until = now if tried < wants.FAILING_AFTER else now + HOURLY_SECONDS
+            wants.put_off(db, intent.content_id, until=until, error=None)
+
+        await self._writer.run(record)
+        if final:
+            self._log.info("settled", outcome="none", name=intent.name)
+
+    async def _remove_late(self, intent: Intent, found: settlement.Found) -> None:
+        now = self._clock.wall()
+
+        def record(db: sqlite3.Connection) -> None:
+            intents.close(db, intent.intent_id, "done", now=now, file_id=found.file.file_id)
+            contents.add_remote(
+                db,
+                None,
+                found.file,
+                state=RemoteState.RETIRING,
+                proof=found.proof,
+                now=now,
+                reason=RetireReason.RACE,
+            )
+
+        await self._writer.run(record)
+        if found.proof is Proof.PROVEN:
+            self._log.info("late_file_retired", file_id=found.file.file_id)
+
+    async def _find_lost(
+        self, files: dict[str, RemoteFile], listed_at: float
+    ) -> tuple[int, bool]:
+        before = listed_at - self._list_lag_seconds
+
+        def read(db: sqlite3.Connection) -> list[tuple[str, bool]]:
+            rows = db.execute("SELECT file_id, recorded_at < ? FROM remote WHERE state = 'live'", (before,))
+            return [(str(row[0]), bool(row[1])) for row in rows]
+
+        live = await self._writer.run(read)
+        missing = [file_id for file_id, old in live if old and file_id not in files]
+        if guard.too_many_lost(missing=len(missing), total=len(live), budget=self._delete_budget):
+            reason = (
+                f"{len(missing):,} of {len(live):,} ids are gone at once: is this the right project and endpoint?"
+            )
+            await self._writer.run(lambda db: folders.set_meta(db, HALT_KEY, reason))
+            self._log.error("halted", reason=reason)
+            return 0, True
+        lost = 0
+        for file_id in missing:
+            lost += await self._confirm_lost(file_id)
+        return lost, False
+
+    async def _confirm_lost(self, file_id: str) -> bool:
+        try:
+            async with self._pace.call():
+                await self._remote.get(file_id)
+        except RemoteMissing:
+            now = self._clock.wall()
+            await self._writer.run(lambda db: contents.lose(db, file_id, now=now))
+            self._log.warning("lost", file_id=file_id)
+            return True
+        return False
+
+
+def _claim(
+    unclaimed: dict[tuple[str, int | None, str], list[RemoteFile]], file: RemoteFile
+) -> None:
+    same: Iterable[RemoteFile] = unclaimed[(file.name, file.size, file.purpose)]
+    unclaimed[(file.name, file.size, file.purpose)] = [
+        other for other in same if other.file_id != file.file_id
+    ]
+
+
+async def purge_expired(writer: Writer, server_now: float, now: float) -> int:
+    """Record as lost what the server must have deleted by itself, without asking; return how many ids."""
+
+    def record(db: sqlite3.Connection) -> int:
+        rows = db.execute(
+            "SELECT file_id FROM remote WHERE state = 'live' AND expires_at <= ?", (server_now,)
+        ).fetchall()
+        for (file_id,) in rows:
+            contents.lose(db, file_id, now=now)
+        return len(rows)
+
+    return await writer.run(record)

@@ -1,0 +1,179 @@
+"""What leaves: paths that are gone, after the guard has spoken, and the remote files that nothing points at any more.
+
+Last of all in a pass, never while something might still turn out to be a rename, and never on the word of a root
+that was not proven a moment ago.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from fileferry.errors import RemoteError, SourceGone, SourceUnreadable
+from fileferry.index import entries, folders, holds, leaving
+from fileferry.local.reader import glance
+from fileferry.plan import guard
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from structlog.typing import FilteringBoundLogger
+
+    from fileferry.clock import Clock
+    from fileferry.daemon.lookout import Lookout
+    from fileferry.daemon.mirror import Mirror
+    from fileferry.daemon.workers import Workers
+    from fileferry.index.leaving import Absences, Leaving
+    from fileferry.index.writer import Writer
+
+CHUNK = 500
+DELETES_AT_ONCE = 64
+LOOK_AGAIN_SECONDS = 0.25
+
+
+class Departures:
+    """Lets paths go and remote files be deleted.
+
+    Args:
+        lookout: proves roots, and scans when a delete waits for that.
+        scan_for_deletes: have folders scanned when a due delete needs a younger scan (the daemon does, `sync` not).
+    """
+
+    look_again_seconds = LOOK_AGAIN_SECONDS
+
+    def __init__(
+        self,
+        mirrors: Mapping[int, Mirror],
+        lookout: Lookout,
+        *,
+        writer: Writer,
+        workers: Workers,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        scan_for_deletes: bool,
+    ) -> None:
+        self._mirrors = mirrors
+        self._lookout = lookout
+        self._writer = writer
+        self._workers = workers
+        self._clock = clock
+        self._log = log
+        self._scan_for_deletes = scan_for_deletes
+
+    async def let_go(self, *, delete_now: bool) -> int:
+        """Drop the paths that are proven gone, or hold them; return how many were dropped."""
+        gone = 0
+        for mirror in self._mirrors.values():
+            absences, unread = await self._writer.run(lambda db, m=mirror: self._read(db, m))
+            if absences.paths and self._quiet(mirror, absences, unread):
+                gone += await self._let_go(mirror, delete_now=delete_now)
+        return gone
+
+    async def delete(self, send: Callable[[Leaving], Awaitable[None]]) -> int:
+        """Delete what is due and proven unused; return how many DELETEs were sent."""
+        now = self._clock.wall()
+        if not await self.ready(now):
+            if self._scan_for_deletes and await self._writer.run(
+                lambda db: leaving.unproven_due(
+                    db, now=now, scans_began_at=folders.oldest_scan(db)
+                )
+            ):
+                self._lookout.mark_all()
+            return 0
+        for mirror in self._mirrors.values():
+            await self._lookout.prove(mirror)
+        due = await self._writer.run(
+            lambda db: leaving.begin_deletes(
+                db, now=now, scans_began_at=folders.oldest_scan(db), limit=DELETES_AT_ONCE
+            )
+        )
+        results = await asyncio.gather(*(send(item) for item in due), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, RemoteError):
+                raise result
+        return len(due)
+
+    async def ready(self, now: float) -> bool:
+        """Say whether a DELETE may be sent now."""
+        return await self._writer.run(
+            lambda db: leaving.is_due(db, now=now, scans_began_at=folders.oldest_scan(db))
+        )
+
+    def _read(self, db: sqlite3.Connection, mirror: Mirror) -> tuple[Absences, int]:
+        now = self._clock.wall()
+        absences = leaving.absences(db, mirror.folder_id, now=now, window=guard.WINDOW_SECONDS)
+        return absences, leaving.unread(db)
+
+    def _quiet(self, mirror: Mirror, absences: Absences, unread: int) -> bool:
+        """Say whether these absences have rested, and nothing unread might be where they went."""
+        now = self._clock.wall()
+        oldest = min(gone.missed_at for gone in absences.paths)
+        newest = max(gone.missed_at for gone in absences.paths)
+        folder = mirror.folder
+        if newest > now or now >= oldest + folder.settle_max_seconds:
+            return True  # a clock that jumped back, or a tree that never rests
+        return unread == 0 and now >= newest + folder.settle_seconds
+
+    async def _let_go(self, mirror: Mirror, *, delete_now: bool) -> int:
+        if not await self._lookout.prove(mirror):
+            return 0
+        absences, _ = await self._writer.run(lambda db: self._read(db, mirror))
+        await self._workers.run(self._look_again, mirror, [gone.path for gone in absences.paths])
+        absences, _ = await self._writer.run(lambda db: self._read(db, mirror))
+        reason = guard.deletes_held(
+            leaving=absences.leaving,
+            left=absences.left,
+            total=absences.total,
+            budget=mirror.folder.delete_budget,
+        )
+        now = self._clock.wall()
+        going = [gone.path for gone in absences.paths]
+        if reason is not None:
+            held = [gone.path for gone in absences.paths if gone.leaves and not gone.approved]
+            name = await self._writer.run(
+                lambda db: holds.hold_deletes(
+                    db, mirror.folder_id, held, reason=reason, now=now
+                )
+            )
+            self._log.warning(
+                "deletes_held", hold=name, folder=mirror.folder.name, files=len(held), reason=reason
+            )
+            kept = set(held)
+            going = [path for path in going if path not in kept]
+        gone = 0
+        for start in range(0, len(going), CHUNK):
+            chunk = going[start : start + CHUNK]
+            gone += await self._writer.run(
+                lambda db, chunk=chunk: leaving.let_go(
+                    db, mirror.folder_id, chunk, now=now, at_once=delete_now
+                )
+            )
+        return gone
+
+    def _look_again(self, mirror: Mirror, paths: list[bytes]) -> None:
+        """Look at each path once more before it is let go. Blocks."""
+        back: list[bytes] = []
+        dark: list[tuple[bytes, str]] = []
+        for path in paths:
+            try:
+                glance(mirror.folder.root, path, follow_inside=mirror.follows)
+            except SourceGone:
+                continue
+            except SourceUnreadable as error:
+                dark.append((path, error.message))
+            else:
+                back.append(path)
+        if back or dark:
+            self._writer.submit(lambda db: _returned(db, mirror.folder_id, back, dark)).result()
+            for path in back:
+                self._lookout.mark(mirror.folder_id, path)
+
+
+def _returned(
+    db: sqlite3.Connection, folder_id: int, back: list[bytes], dark: list[tuple[bytes, str]]
+) -> None:
+    for path in back:
+        entries.returned(db, folder_id, path)
+    for path, reason in dark:
+        entries.darkened(db, folder_id, path, reason)

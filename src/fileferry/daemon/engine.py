@@ -1,0 +1,292 @@
+"""The pass and the one loop.
+
+Nothing here remembers work. Events, timers and commands mark a scope; a pass looks at it, notes differences in the
+index, and everything that follows is derived from the index: what to read, what to send, what to let go, what to
+delete. A crash anywhere is answered by the next pass.
+
+    survey -> inspect -> place -> (uploads, in the background) -> let go -> delete -> audit
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fileferry.daemon.inspection import LONG_READ_BYTES, inspect_all
+from fileferry.daemon.placing import Placed, place_all
+from fileferry.index import entries, folders, horizon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from fileferry.clock import Clock
+    from fileferry.daemon.departures import Departures
+    from fileferry.daemon.liaison import Liaison
+    from fileferry.daemon.lookout import Lookout
+    from fileferry.daemon.mirror import Mirror
+    from fileferry.daemon.progress import Progress
+    from fileferry.daemon.workers import Workers
+    from fileferry.index.horizon import Horizon
+    from fileferry.index.writer import Writer
+    from fileferry.model import Entry, Found
+
+INSPECT_BATCH = 256
+LONGEST_SLEEP_SECONDS = 60.0
+STOP_GRACE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Switches:
+    """What commands can turn while the engine runs."""
+
+    paused_until: float | None = None  # wall seconds; inf: until told otherwise
+    delete_now: bool = False  # `sync --now`: delete delays are skipped
+
+
+@dataclass(slots=True)
+class PassSummary:
+    """What one pass did, for its one line in the log."""
+
+    surveyed: int = 0
+    placed: Placed = field(default_factory=Placed)
+    let_go: int = 0
+    deleted: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Say whether nothing happened."""
+        placed = self.placed
+        return not (
+            placed.linked or placed.to_send or placed.rejected or placed.vanished or self.let_go or self.deleted
+        )
+
+
+class Engine:
+    """Keeps the index and the remote what the disk says.
+
+    Args:
+        mirrors: the folders, by the id of their row.
+        lookout: surveys them.
+        departures: lets go and deletes.
+        liaison: what speaks to the remote; it connects when first needed.
+        writer, workers, clock, progress, log: collaborators.
+        multipart: whether files over 512 MB have a way.
+    """
+
+    def __init__(
+        self,
+        *,
+        mirrors: dict[int, Mirror],
+        lookout: Lookout,
+        departures: Departures,
+        liaison: Liaison,
+        writer: Writer,
+        workers: Workers,
+        clock: Clock,
+        progress: Progress,
+        log: FilteringBoundLogger,
+        multipart: bool,
+    ) -> None:
+        self.mirrors = mirrors
+        self.lookout = lookout
+        self.liaison = liaison
+        self.switches = Switches()
+        self.passes = 0
+        self.last_pass_at: float | None = None
+        self.progress = progress
+        self._departures = departures
+        self._writer = writer
+        self._workers = workers
+        self._clock = clock
+        self._log = log
+        self._multipart = multipart
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._long_reads: dict[asyncio.Task[None], tuple[int, bytes]] = {}
+        lookout.on_change = self.wake
+        liaison.on_change = self.wake
+
+    def wake(self) -> None:
+        """Have the loop look at its work now. From the loop's own thread only."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Have `run` or `drain` return soon."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self, alive: Callable[[], None]) -> None:
+        """Keep going until `stop`; `alive` is called once for each turn of the loop."""
+        while not self._stopping:
+            self._wake.clear()
+            alive()
+            ahead = await self._pass()
+            await self._sleep(self._seconds_to(ahead))
+        await self._end()
+
+    async def drain(self) -> None:
+        """Do all that can be done now, wait for what settles soon, then return."""
+        while not self._stopping:
+            self._wake.clear()
+            ahead = await self._pass()
+            if not self._moving() and await self._done(ahead):
+                break
+            await self._sleep(self._seconds_to(ahead))
+        await self._end()
+
+    @property
+    def paused(self) -> bool:
+        """Say whether nothing is to be sent or deleted now."""
+        until = self.switches.paused_until
+        if until is not None and self._clock.wall() >= until:
+            self.switches.paused_until = None
+        return self.switches.paused_until is not None
+
+    async def _pass(self) -> Horizon:
+        summary = PassSummary()
+        began = self._clock.monotonic()
+        summary.surveyed = await self.lookout.start_due()
+        await self._inspect(summary)
+        if not self.paused and await self._may_act():
+            await self.liaison.send(await self._horizon())
+            await self._leave(summary)
+            await self.liaison.audit_if_due()
+        self.passes += 1
+        self.last_pass_at = self._clock.wall()
+        if not summary.idle:
+            self._log.info(
+                "pass",
+                linked=summary.placed.linked,
+                to_send=summary.placed.to_send,
+                rejected=summary.placed.rejected,
+                waiting=summary.placed.waiting,
+                let_go=summary.let_go,
+                deleted=summary.deleted,
+                ms=round((self._clock.monotonic() - began) * 1000),
+            )
+        return await self._horizon()
+
+    async def _may_act(self) -> bool:
+        from fileferry.daemon.audit import HALT_KEY
+
+        return await self._writer.run(lambda db: folders.meta(db, HALT_KEY)) is None
+
+    async def _inspect(self, summary: PassSummary) -> None:
+        while not self._stopping:
+            batch = await self._due_entries()
+            if not batch:
+                return
+            short = [(m, e) for m, e in batch if e.stamp.size <= LONG_READ_BYTES]
+            for mirror, entry in batch:
+                if entry.stamp.size > LONG_READ_BYTES:
+                    self._read_long(mirror, entry)
+            if short:
+                await self._read(short, summary.placed)
+                if not self.paused and self.liaison.is_ready:
+                    await self.liaison.send(await self._horizon())
+
+    async def _due_entries(self) -> list[tuple[Mirror, Entry]]:
+        now = self._clock.wall()
+        limit = INSPECT_BATCH + len(self._long_reads)
+        rows = await self._writer.run(lambda db: entries.due(db, now=now, limit=limit))
+        reading = set(self._long_reads.values())
+        return [
+            (self.mirrors[entry.folder_id], entry)
+            for entry in rows
+            if entry.folder_id in self.mirrors and (entry.folder_id, entry.path) not in reading
+        ]
+
+    async def _read(self, work: list[tuple[Mirror, Entry]], placed: Placed) -> None:
+        found = await self._workers.run(
+            inspect_all, work, self._clock.wall, multipart=self._multipart
+        )
+        await self._place(found, placed)
+
+    async def _place(self, found: list[tuple[Mirror, Entry, Found]], placed: Placed) -> None:
+        now = self._clock.wall()
+        server_now = self.liaison.server_now()
+        result = await self._writer.run(
+            lambda db: place_all(
+                db, found, now=now, server_now=server_now, multipart=self._multipart
+            )
+        )
+        placed.linked += result.linked
+        placed.to_send += result.to_send
+        placed.rejected += result.rejected
+        placed.waiting += result.waiting
+        placed.vanished += result.vanished
+        self.progress.linked += result.linked
+
+    def _read_long(self, mirror: Mirror, entry: Entry) -> None:
+        task = asyncio.create_task(self._read([(mirror, entry)], Placed()))
+        self._long_reads[task] = (entry.folder_id, entry.path)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._long_reads.pop(task, None)
+            if not task.cancelled() and task.exception() is not None:
+                self._log.error("read_crashed", exc_info=task.exception())
+            self.wake()
+
+        task.add_done_callback(ended)
+
+    async def _leave(self, summary: PassSummary) -> None:
+        if self._moving():
+            return  # a rename may still be matched, and new ids come before old ones go
+        summary.let_go = await self._departures.let_go(delete_now=self.switches.delete_now)
+        delete = self.liaison.delete
+        summary.deleted = await self._departures.delete(delete)
+
+    async def _horizon(self) -> Horizon:
+        return await self._writer.run(horizon.look)
+
+    def _moving(self) -> bool:
+        return self.lookout.busy or bool(self._long_reads) or self.liaison.busy
+
+    async def _done(self, ahead: Horizon) -> bool:
+        """Say whether a `sync` has nothing left that it should wait for."""
+        if self.paused or self.liaison.given_up:
+            return True
+        if not await self._may_act():
+            return True
+        now = self._clock.wall()
+        return (
+            ahead.unfinished == 0
+            and ahead.unknown == 0
+            and ahead.absent == 0
+            and not (ahead.renew_at is not None and ahead.renew_at <= self.liaison.server_now())
+            and not await self._departures.ready(now)
+        )
+
+    def _seconds_to(self, ahead: Horizon) -> float:
+        now = self._clock.wall()
+        server_now = self.liaison.server_now()
+        moments = [LONGEST_SLEEP_SECONDS, self.lookout.due_in_seconds()]
+        moments += [at - now for at in (ahead.read_at, ahead.send_at) if at is not None]
+        if ahead.renew_at is not None:
+            moments.append(ahead.renew_at - server_now)
+        if ahead.delete_at is not None:
+            moments.append(ahead.delete_at - now)
+        if ahead.absent:
+            moments.append(self._departures.look_again_seconds)
+        moments.append(self.liaison.due_in_seconds(ahead))
+        return max(min(moments), self.liaison.breath_seconds if self._moving() else 0.01)
+
+    async def _sleep(self, seconds: float) -> None:
+        waiter = asyncio.ensure_future(self._wake.wait())
+        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({waiter, timer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+            timer.cancel()
+            await asyncio.gather(waiter, timer, return_exceptions=True)
+
+    async def _end(self) -> None:
+        await self.lookout.stop()
+        await self.liaison.stop(STOP_GRACE_SECONDS)
+        for task in list(self._long_reads):
+            task.cancel()
+        await asyncio.gather(*self._long_reads, return_exceptions=True)

@@ -1,0 +1,383 @@
+"""Execute: one upload or one delete at a time. Check, record the intent, act, check, record the result.
+
+Every await can be the last: whatever is on the disk between two lines here is enough for the next start to go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fileferry.errors import (
+    CredentialsRefused,
+    OutcomeUnknown,
+    QuotaExhausted,
+    RemoteError,
+    RemoteRefused,
+    RemoteUnavailable,
+    SourceChanged,
+    SourceError,
+)
+from fileferry.index import contents, intents, leaving, wants
+from fileferry.local.reader import digest, open_source
+from fileferry.model import Proof, RemoteState, RetireReason
+from fileferry.plan import expiry, renewals, rules
+from fileferry.remote.base import Upload
+
+if TYPE_CHECKING:
+    import random
+    import sqlite3
+    from collections.abc import Mapping
+
+    from structlog.typing import FilteringBoundLogger
+
+    from fileferry.clock import Clock
+    from fileferry.daemon.mirror import Mirror
+    from fileferry.daemon.progress import Progress
+    from fileferry.daemon.workers import Workers
+    from fileferry.index.contents import Want
+    from fileferry.index.leaving import Leaving
+    from fileferry.index.writer import Writer
+    from fileferry.local.reader import Source
+    from fileferry.model import RemoteFile, Stamp
+    from fileferry.remote.base import Body, Remote
+    from fileferry.remote.pacing import Pace
+
+SMALL_BYTES = 256 * 1024
+HOURLY_SECONDS = 3_600.0
+CLOSED_RETRY_SECONDS = 300.0
+BUSY_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Opened:
+    """A source that is ready to be sent, and the path it was found at."""
+
+    mirror: Mirror
+    path: bytes
+    stamp: Stamp
+    body: Body
+    source: Source | None  # open while a large body is sent; a small one is in memory, hashed and closed
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self.source is not None:
+            self.source.close()
+
+    def verify(self, expected: str) -> None:
+        """Check that the bytes that were sent have the digest.
+
+        Raises:
+            SourceChanged: they do not, or the file moved meanwhile.
+        """
+        if self.source is not None and self.source.digest() != expected:
+            raise SourceChanged("the bytes that were sent are not those that were planned")
+
+
+class Executor:
+    """Carries out what was planned, one thing per call."""
+
+    def __init__(
+        self,
+        *,
+        remote: Remote,
+        pace: Pace,
+        writer: Writer,
+        workers: Workers,
+        clock: Clock,
+        random: random.Random,
+        mirrors: Mapping[int, Mirror],
+        progress: Progress,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._remote = remote
+        self._pace = pace
+        self._writer = writer
+        self._workers = workers
+        self._clock = clock
+        self._random = random
+        self._mirrors = mirrors
+        self._progress = progress
+        self._log = log
+
+    def server_now(self) -> float:
+        """Return the server's wall clock, as far as known."""
+        return self._clock.wall() + self._remote.skew_seconds()
+
+    async def upload(self, want: Want) -> None:
+        """Send one content, once, and record what came of it.
+
+        Raises:
+            CredentialsRefused: the API takes nothing from us.
+            QuotaExhausted: it takes nothing more.
+        """
+        opened = await self._workers.run(self._open, want)
+        if isinstance(opened, SourceError):
+            await self._look_again(want, opened)
+            return
+        try:
+            async with self._pace.upload():
+                await self._send(want, opened)
+        except (CredentialsRefused, QuotaExhausted):
+            raise
+        except RemoteError:
+            return  # recorded where it was known what it means; the pace has seen it too
+        finally:
+            await self._workers.run(opened.close)
+
+    async def delete(self, item: Leaving) -> None:
+        """Send the DELETE of an id that was given up, and record the answer."""
+        try:
+            async with self._pace.call():
+                await self._remote.delete(item.file_id)
+        except RemoteError as error:
+            retry_after = error.retry_after_seconds if isinstance(error, RemoteUnavailable) else None
+            wait = retry_after or self._pace.delay_seconds(item.attempts + 1)
+            until = self._clock.wall() + wait
+            await self._writer.run(
+                lambda db: leaving.put_off_delete(db, item.remote_id, until=until)
+            )
+            self._log.warning("delete_failed", file_id=item.file_id, error=error.message)
+            if isinstance(error, CredentialsRefused):
+                raise
+            return
+        now = self._clock.wall()
+        await self._writer.run(lambda db: leaving.end_delete(db, item.remote_id, now=now))
+        self._progress.deleted += 1
+        self._log.info("deleted", file_id=item.file_id, name=item.name, reason=item.reason)
+
+    async def _send(self, want: Want, opened: Opened) -> None:
+        upload, intent_id = await self._record_intent(want, opened)
+        if intent_id is None:
+            until = self._clock.wall() + BUSY_SECONDS
+            await self._writer.run(
+                lambda db: wants.put_off(db, want.content_id, until=until, error=None)
+            )
+            return
+        began = self._clock.monotonic()
+        self._progress.began(want.key.size)
+        try:
+            file = await self._remote.create(upload, opened.body)
+        except SourceError as error:
+            await self._close_intent(intent_id, "not sent")
+            await self._look_again(want, error)
+            return
+        except OutcomeUnknown as error:
+            await self._give_up(want, intent_id, error)
+            raise
+        except RemoteError as error:
+            await self._failed(want, intent_id, error, opened)
+            raise
+        except asyncio.CancelledError:
+            # No await here: the loop may be ending. What was not sent whole cannot have been stored.
+            if opened.body.tell() < want.key.size:
+                now = self._clock.wall()
+                self._writer.submit(lambda db: intents.close(db, intent_id, "not sent", now=now))
+            raise
+        finally:
+            self._progress.ended(want.key.size)
+        try:
+            await self._workers.run(opened.verify, want.key.digest)
+            if file.size is not None and file.size != want.key.size:
+                raise SourceChanged(f"the API stored {file.size} of {want.key.size} bytes")
+        except SourceError as error:
+            await self._discard(want, intent_id, file, error)
+            return
+        await self._record(want, intent_id, file)
+        self._progress.sent(want.key.size)
+        self._log.info(
+            "renewed" if want.renewal else "uploaded",
+            path=_shown(opened),
+            file_id=file.file_id,
+            request_id=file.request_id,
+            bytes=want.key.size,
+            ms=round((self._clock.monotonic() - began) * 1000),
+        )
+
+    async def _record_intent(
+        self, want: Want, opened: Opened
+    ) -> tuple[Upload, int | None]:
+        life = self._life(want)
+        folder = opened.mirror.folder
+        policy = rules.policy_for(folder, opened.path)
+        name = rules.sent_name(policy, opened.path, want.key.digest)
+        size, purpose = want.key.size, want.key.purpose
+
+        def record(db: sqlite3.Connection) -> tuple[int | None, int | None]:
+            used = intents.used_expiries(db, name=name, size=size, purpose=purpose)
+            told = None if life is None else expiry.with_nonce(life, used, self._random.randrange)
+            intent_id = intents.open_one(
+                db,
+                content_id=want.content_id,
+                name=name,
+                size=size,
+                purpose=purpose,
+                expires_seconds=told,
+                server_now=self.server_now(),
+            )
+            return intent_id, told
+
+        intent_id, told = await self._writer.run(record)
+        return Upload(name, size, purpose, told), intent_id
+
+    def _life(self, want: Want) -> int | None:
+        """Return the longest expiry that any of the paths asks for; None is for ever."""
+        longest = 0
+        for folder_id, path, _ in want.sources:
+            mirror = self._mirrors.get(folder_id)
+            if mirror is None:
+                continue
+            seconds = rules.policy_for(mirror.folder, path).expires_after_seconds
+            if seconds is None:
+                return None
+            longest = max(longest, seconds)
+        return longest or None
+
+    async def _record(self, want: Want, intent_id: int, file: RemoteFile) -> None:
+        now = self._clock.wall()
+        renew_at = renewals.renew_at(created_at=file.created_at, expires_at=file.expires_at)
+        retire_seconds = max(
+            (
+                mirror.folder.retire_delay_seconds
+                for mirror in (self._mirrors.get(folder_id) for folder_id, _, _ in want.sources)
+                if mirror is not None
+            ),
+            default=0.0,
+        )
+
+        def record(db: sqlite3.Connection) -> int:
+            intents.close(db, intent_id, "done", now=now, file_id=file.file_id)
+            return contents.record_upload(
+                db,
+                want.content_id,
+                file,
+                proof=Proof.PROVEN,
+                renew_at=renew_at,
+                now=now,
+                retire_seconds=retire_seconds,
+            )
+
+        await self._writer.run(record)
+
+    async def _discard(
+        self, want: Want, intent_id: int, file: RemoteFile, error: SourceError
+    ) -> None:
+        """The file moved while it was sent: what was stored is nobody's version, and goes at once."""
+        now = self._clock.wall()
+
+        def record(db: sqlite3.Connection) -> None:
+            intents.close(db, intent_id, "done", now=now, file_id=file.file_id)
+            contents.add_remote(
+                db,
+                None,
+                file,
+                state=RemoteState.RETIRING,
+                proof=Proof.PROVEN,
+                now=now,
+                reason=RetireReason.RACE,
+            )
+
+        await self._writer.run(record)
+        await self._look_again(want, error)
+
+    async def _give_up(self, want: Want, intent_id: int, error: OutcomeUnknown) -> None:
+        now = self._clock.wall()
+
+        def record(db: sqlite3.Connection) -> None:
+            intents.give_up(db, intent_id, now=now)
+            wants.put_off(db, want.content_id, until=None, error=error.message)
+
+        await self._writer.run(record)
+        self._log.warning("outcome_unknown", name=want.key.extension, error=error.message)
+
+    async def _close_intent(self, intent_id: int, outcome: str) -> None:
+        now = self._clock.wall()
+        await self._writer.run(lambda db: intents.close(db, intent_id, outcome, now=now))
+
+    async def _failed(
+        self, want: Want, intent_id: int, error: RemoteError, opened: Opened
+    ) -> None:
+        now = self._clock.wall()
+        lasting = isinstance(error, CredentialsRefused | QuotaExhausted)
+        refused = isinstance(error, RemoteRefused) and not lasting
+        if isinstance(error, RemoteUnavailable):
+            until = now + (error.retry_after_seconds or self._pace.delay_seconds(want.attempts + 1))
+        else:
+            until = now + CLOSED_RETRY_SECONDS
+
+        def record(db: sqlite3.Connection) -> None:
+            intents.close(db, intent_id, "refused" if refused else "not sent", now=now)
+            if refused and want.renewal:
+                wants.put_off(
+                    db, want.content_id, until=now + HOURLY_SECONDS, error=error.message
+                )
+            elif refused:
+                wants.refuse(db, want.content_id, error.message)
+            else:
+                wants.put_off(db, want.content_id, until=until, error=error.message)
+
+        await self._writer.run(record)
+        self._progress.failed(error)
+        self._log.warning(
+            "rejected" if refused else "upload_failed",
+            path=_shown(opened),
+            error=error.message,
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+        )
+
+    async def _look_again(self, want: Want, error: SourceError) -> None:
+        now = self._clock.wall()
+
+        def record(db: sqlite3.Connection) -> None:
+            for folder_id, path, _ in want.sources:
+                wants.look_again(db, folder_id, path, now=now)
+            if want.renewal:
+                until = now + CLOSED_RETRY_SECONDS
+                wants.put_off(db, want.content_id, until=until, error=None)
+            else:
+                wants.put_off(db, want.content_id, until=None, error=None)
+
+        await self._writer.run(record)
+        self._log.info("source_moved", detail=error.message)
+
+    def _open(self, want: Want) -> Opened | SourceError:
+        """Open the first path that still has the bytes. Blocks."""
+        failure: SourceError = SourceChanged("no path has these bytes any more")
+        for folder_id, path, stamp in want.sources:
+            mirror = self._mirrors.get(folder_id)
+            if mirror is None:
+                continue
+            try:
+                return _open_one(mirror, path, stamp, want.key.digest)
+            except SourceError as error:
+                failure = error
+        return failure
+
+
+def _open_one(mirror: Mirror, path: bytes, stamp: Stamp, expected: str) -> Opened:
+    folder = mirror.folder
+    source = open_source(
+        folder.root, path, algorithm=folder.digest, follow_inside=mirror.follows
+    )
+    try:
+        if source.stamp != stamp:
+            raise SourceChanged(f"`{path.decode('utf-8', 'backslashreplace')}` changed")
+        if stamp.size > SMALL_BYTES:
+            return Opened(mirror, path, stamp, source, source)
+        pieces: list[bytes] = []
+        if digest(source, pieces.append) != expected:
+            raise SourceChanged(f"`{path.decode('utf-8', 'backslashreplace')}` changed")
+    except BaseException:
+        source.close()
+        raise
+    source.close()
+    return Opened(mirror, path, stamp, io.BytesIO(b"".join(pieces)), None)
+
+
+def _shown(opened: Opened) -> str:
+    path = opened.path.decode("utf-8", "backslashreplace")
+    return f"{opened.mirror.folder.name}:{path}"

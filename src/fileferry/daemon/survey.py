@@ -1,0 +1,188 @@
+"""Scan and join: a walk of the disk beside a cursor over the index, one step of each at a time.
+
+What agrees leaves no trace; a million unchanged files make no object that outlives its step. What differs is noted
+in the index in batches, and planned from there. All of this blocks, and runs in a worker.
+"""
+
+from __future__ import annotations
+
+import stat
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fileferry.errors import SourceGone, SourceUnreadable
+from fileferry.index import entries
+from fileferry.index.connection import open_reader
+from fileferry.local.reader import glance
+from fileferry.local.scanner import Dark
+from fileferry.local.stamp import stamp_of
+from fileferry.plan.settle import quiet_at
+
+if TYPE_CHECKING:
+    import os
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator
+
+    from fileferry.daemon.mirror import Mirror
+    from fileferry.index.writer import Writer
+
+BATCH = 1_000
+Note = tuple[str, bytes, object]
+_AT_REST = frozenset({"synced", "pending", "stale", "rejected", "error", "kept"})
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a survey found. Counts of files; `dark` counts places that could not be looked at."""
+
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    missing: int = 0
+    dark: int = 0
+    left_out: int = 0
+    rules_files: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Say whether anything was noted."""
+        return bool(self.new or self.changed or self.missing or self.dark or self.left_out)
+
+
+class Surveyor:
+    """Compares folders with the index at `index_path` and notes differences through `writer`."""
+
+    def __init__(self, index_path: str, writer: Writer, wall: Callable[[], float]) -> None:
+        self._index_path = index_path
+        self._writer = writer
+        self._wall = wall
+
+    def directory(self, mirror: Mirror, prefix: bytes = b"") -> Survey:
+        """Compare everything below a directory; b"" is the whole folder.
+
+        Raises:
+            OSError: the directory itself cannot be listed.
+        """
+        survey = Survey()
+        walk = mirror.walk()
+        with closing(open_reader(self._index_path)) as db:
+            rows = entries.joinable(db, mirror.folder_id, prefix)
+            notes = _join(walk.files(prefix), rows, mirror, survey)
+            self._note(mirror, notes)
+        survey.rules_files = tuple(walk.rules_files)
+        return survey
+
+    def path(self, mirror: Mirror, path: bytes) -> Survey:
+        """Compare one path, whatever stands there now."""
+        try:
+            status = glance(mirror.folder.root, path, follow_inside=mirror.follows)
+        except SourceGone:
+            return self._gone(mirror, path)
+        except SourceUnreadable as error:
+            self._note(mirror, [("dark", path, error.message)])
+            return Survey(dark=1)
+        if not stat.S_ISREG(status.st_mode):
+            if mirror.leaves_out(path, is_dir=True):
+                return Survey()
+            return self.directory(mirror, path)
+        if mirror.leaves_out(path):
+            return Survey()
+        self._note(mirror, [("saw", path, status)])
+        return Survey(seen=1, changed=1)
+
+    def _gone(self, mirror: Mirror, path: bytes) -> Survey:
+        # Whatever the index has at or below it went with it; each is looked at again before it is let go.
+        with closing(open_reader(self._index_path)) as db:
+            below = [row[0] for row in entries.joinable(db, mirror.folder_id, path)]
+            if entries.get(db, mirror.folder_id, path) is not None:
+                below.append(path)
+        survey = Survey(missing=len(below))
+        self._note(mirror, [("missed", gone, None) for gone in below])
+        return survey
+
+    def _note(self, mirror: Mirror, notes: Iterable[Note]) -> None:
+        batch: list[Note] = []
+        for note in notes:
+            batch.append(note)
+            if len(batch) >= BATCH:
+                self._write(mirror, batch)
+                batch = []
+        if batch:
+            self._write(mirror, batch)
+
+    def _write(self, mirror: Mirror, batch: list[Note]) -> None:
+        now = self._wall()
+        self._writer.submit(lambda db: _apply(db, mirror, batch, now)).result()
+
+
+def _join(
+    sightings: Iterator[tuple[bytes, os.stat_result | Dark]],
+    rows: Iterator[tuple[bytes, int, int, int, int, int, str, int]],
+    mirror: Mirror,
+    survey: Survey,
+) -> Iterator[Note]:
+    dark: list[bytes] = []
+    row = next(rows, None)
+    for path, found in sightings:
+        while row is not None and row[0] < path:
+            yield from _unmatched(row[0], row[6], dark, mirror, survey)
+            row = next(rows, None)
+        if isinstance(found, Dark):
+            dark.append(path)
+            survey.dark += 1
+            yield ("dark", path, found.reason)
+        elif row is None or row[0] != path:
+            survey.seen += 1
+            survey.new += 1
+            yield ("saw", path, found)
+        else:
+            survey.seen += 1
+            if (
+                found.st_mtime_ns != row[2]
+                or found.st_size != row[1]
+                or found.st_ctime_ns != row[3]
+                or row[7]
+                or row[6] not in _AT_REST
+                or found.st_ino != row[4]
+                or found.st_dev != row[5]
+            ):
+                survey.changed += 1
+                yield ("saw", path, found)
+        if row is not None and row[0] == path:
+            row = next(rows, None)
+    while row is not None:
+        yield from _unmatched(row[0], row[6], dark, mirror, survey)
+        row = next(rows, None)
+
+
+def _unmatched(
+    path: bytes, state: str, dark: list[bytes], mirror: Mirror, survey: Survey
+) -> Iterator[Note]:
+    if state in {"ignored", "kept"}:
+        return
+    if any(path.startswith(place + b"/") for place in dark):
+        return
+    if mirror.leaves_out(path):
+        survey.left_out += 1
+        yield ("left out", path, None)
+        return
+    survey.missing += 1
+    yield ("missed", path, None)
+
+
+def _apply(db: sqlite3.Connection, mirror: Mirror, batch: list[Note], now: float) -> None:
+    folder_id = mirror.folder_id
+    for kind, path, detail in batch:
+        if kind == "saw":
+            stamp = stamp_of(detail)  # type: ignore[arg-type] - a sighting comes with its status
+            due_at = quiet_at(
+                stamp, seen_at=now, now=now, settle_seconds=mirror.folder.settle_seconds
+            )
+            entries.saw(db, folder_id, path, stamp, now=now, due_at=due_at)
+        elif kind == "missed":
+            entries.missed(db, folder_id, path, now=now)
+        elif kind == "dark":
+            entries.darkened(db, folder_id, path, str(detail))
+        else:
+            entries.disregarded(db, folder_id, path)

@@ -1,0 +1,1 @@
+"""The index: SQLite, one writer, any number of readers."""

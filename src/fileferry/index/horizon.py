@@ -1,0 +1,93 @@
+"""What is still to come: what a `sync` waits for, and when the loop has to wake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+TRIES = 4
+_WORKABLE = "attachment = 'active' AND halt IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """When things fall due, in wall seconds unless said otherwise; None: nothing of the kind.
+
+    Args:
+        read_at: a path is to be looked at.
+        send_at: a content is to be sent.
+        renew_at: an id needs a younger one, in server seconds.
+        delete_at: an id may be deleted.
+        absent: paths that are gone and not yet let go.
+        unknown: uploads whose outcome is unknown.
+        unfinished: paths and contents that `sync` waits for: not those that failed several times.
+    """
+
+    read_at: float | None
+    send_at: float | None
+    renew_at: float | None
+    delete_at: float | None
+    absent: int
+    unknown: int
+    unfinished: int
+
+
+def look(db: sqlite3.Connection) -> Horizon:
+    """Read the horizon."""
+    read_at, to_read = db.execute(
+        "SELECT min(due_at), count(CASE WHEN attempts < ? THEN 1 END) FROM entry"  # noqa: S608
+        " JOIN folder ON folder.id = entry.folder_id"
+        f" WHERE due_at IS NOT NULL AND absent = 0 AND hold_id IS NULL AND {_WORKABLE}",
+        (TRIES,),
+    ).fetchone()
+    send_at, to_send = db.execute(
+        "SELECT min(due_at), count(CASE WHEN attempts < ? AND NOT EXISTS (SELECT 1 FROM remote"
+        " WHERE content_id = content.id AND state = 'live') THEN 1 END) FROM content WHERE due_at IS NOT NULL",
+        (TRIES,),
+    ).fetchone()
+    renew_at = db.execute("SELECT min(renew_at) FROM content WHERE renew_at IS NOT NULL").fetchone()
+    delete_at = db.execute(
+        "SELECT min(delete_at) FROM remote WHERE state IN ('retiring', 'deleting') AND proof = 'proven'"
+    ).fetchone()
+    absent = db.execute(
+        "SELECT count(*) FROM entry JOIN folder ON folder.id = entry.folder_id"  # noqa: S608
+        f" WHERE absent = 1 AND hold_id IS NULL AND state <> 'kept' AND {_WORKABLE}"
+    ).fetchone()[0]
+    unknown = db.execute("SELECT count(*) FROM intent WHERE state = 'unknown'").fetchone()[0]
+    return Horizon(
+        read_at,
+        send_at,
+        renew_at[0],
+        delete_at[0],
+        absent,
+        unknown,
+        to_read + to_send,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Files by state, and what is held; the first line of `status`."""
+
+    states: dict[str, int]
+    held: int
+    bytes_pending: int
+
+
+def tally(db: sqlite3.Connection) -> Tally:
+    """Count files of folders that are in the configuration."""
+    states = {
+        str(state): int(count)
+        for state, count in db.execute(
+            "SELECT state, count(*) FROM entry JOIN folder ON folder.id = entry.folder_id"
+            " WHERE attachment = 'active' GROUP BY state"
+        )
+    }
+    held = db.execute("SELECT count(*) FROM entry WHERE hold_id IS NOT NULL").fetchone()[0]
+    pending = db.execute(
+        "SELECT COALESCE(sum(size), 0) FROM entry WHERE state IN ('pending', 'stale') AND absent = 0"
+    ).fetchone()[0]
+    return Tally(states, held, pending)

@@ -1,0 +1,129 @@
+"""Intents: the record, written ahead, of each upload; so that none happens twice, or is lost, whatever happens.
+
+An intent is open while its call runs. When the answer is lost, or the process is killed, it is `unknown` until
+listings settle it: found, or missed by two listings, the second `list_lag` after the answer was given up. Closed
+intents are remembered for a day, so that a file that turns up late is claimed and removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+REMEMBERED_SECONDS = 86_400.0
+_COLUMNS = (
+    "id, content_id, name, size, purpose, expires_seconds, state, opened_at, unknown_at, absences, closed_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An upload that was begun. `opened_at` is in server seconds, as far as known; the rest in wall seconds."""
+
+    intent_id: int
+    content_id: int
+    name: str
+    size: int
+    purpose: str
+    expires_seconds: int | None
+    state: str
+    opened_at: float
+    unknown_at: float | None
+    absences: int
+    closed_at: float | None
+
+
+def open_one(
+    db: sqlite3.Connection,
+    *,
+    content_id: int,
+    name: str,
+    size: int,
+    purpose: str,
+    expires_seconds: int | None,
+    server_now: float,
+) -> int | None:
+    """Record an upload that is about to begin; None when one with the same name, size and purpose is in flight."""
+    busy = db.execute(
+        "SELECT 1 FROM intent WHERE state <> 'closed' AND ((name = ? AND size = ? AND purpose = ?) OR content_id = ?)",
+        (name, size, purpose, content_id),
+    ).fetchone()
+    if busy is not None:
+        return None
+    cursor = db.execute(
+        "INSERT INTO intent (content_id, name, size, purpose, expires_seconds, state, opened_at)"
+        " VALUES (?, ?, ?, ?, ?, 'open', ?) RETURNING id",
+        (content_id, name, size, purpose, expires_seconds, server_now),
+    )
+    return int(cursor.fetchone()[0])
+
+
+def used_expiries(
+    db: sqlite3.Connection, *, name: str, size: int, purpose: str
+) -> frozenset[int]:
+    """Return the lives that remembered intents alike were sent with: a new one needs another, to be told apart."""
+    rows = db.execute(
+        "SELECT expires_seconds FROM intent WHERE name = ? AND size = ? AND purpose = ?"
+        " AND expires_seconds IS NOT NULL",
+        (name, size, purpose),
+    )
+    return frozenset(int(row[0]) for row in rows)
+
+
+def close(
+    db: sqlite3.Connection, intent_id: int, outcome: str, *, now: float, file_id: str | None = None
+) -> None:
+    """Record how an upload ended: `done`, `not sent`, `refused` or `none`."""
+    db.execute(
+        "UPDATE intent SET state = 'closed', outcome = ?, closed_at = ?, file_id = ? WHERE id = ?",
+        (outcome, now, file_id, intent_id),
+    )
+
+
+def give_up(db: sqlite3.Connection, intent_id: int, *, now: float) -> None:
+    """Record that the answer to an upload was lost: it may exist."""
+    db.execute(
+        "UPDATE intent SET state = 'unknown', unknown_at = ?, absences = 0 WHERE id = ?",
+        (now, intent_id),
+    )
+
+
+def give_up_all(db: sqlite3.Connection, *, now: float) -> int:
+    """At a start: what was open when the process ended has an unknown outcome. Return how many."""
+    return int(
+        db.execute(
+            "UPDATE intent SET state = 'unknown', unknown_at = ? WHERE state = 'open'", (now,)
+        ).rowcount
+    )
+
+
+def unknown(db: sqlite3.Connection) -> list[Intent]:
+    """Return the intents that only a listing can settle."""
+    rows = db.execute(f"SELECT {_COLUMNS} FROM intent WHERE state = 'unknown' ORDER BY id")  # noqa: S608
+    return [Intent(*row) for row in rows]
+
+
+def unanswered(db: sqlite3.Connection) -> list[Intent]:
+    """Return the closed intents whose file may still turn up: given up as absent less than a day ago."""
+    rows = db.execute(f"SELECT {_COLUMNS} FROM intent WHERE state = 'closed' AND outcome = 'none'")  # noqa: S608
+    return [Intent(*row) for row in rows]
+
+
+def missed(db: sqlite3.Connection, intent_id: int) -> None:
+    """Record that one more listing did not show it."""
+    db.execute("UPDATE intent SET absences = absences + 1 WHERE id = ?", (intent_id,))
+
+
+def prune(db: sqlite3.Connection, *, now: float) -> None:
+    """Forget what was closed more than a day ago."""
+    db.execute(
+        "DELETE FROM intent WHERE state = 'closed' AND closed_at < ?", (now - REMEMBERED_SECONDS,)
+    )
+
+
+def known_ids(db: sqlite3.Connection) -> frozenset[str]:
+    """Return every id that the index has ever recorded and still remembers."""
+    return frozenset(str(row[0]) for row in db.execute("SELECT file_id FROM remote"))

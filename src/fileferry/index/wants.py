@@ -1,0 +1,125 @@
+"""What is to be sent: contents whose upload or renewal is due, and what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fileferry.index import contents
+from fileferry.index.contents import Want
+from fileferry.index.entries import CLOCK_JUMP_SECONDS
+from fileferry.model import Stamp
+
+if TYPE_CHECKING:
+    import sqlite3
+
+SOURCES = 8
+FAILING_AFTER = 3
+_SENDABLE = (
+    "absent = 0 AND hold_id IS NULL AND state NOT IN ('ignored', 'kept', 'unknown')"
+    " AND attachment = 'active' AND halt IS NULL"
+)
+
+
+def due(
+    db: sqlite3.Connection, *, now: float, server_now: float, limit: int, busy: frozenset[int]
+) -> list[Want]:
+    """Return contents to send, renewals that run out first, then by waiting time.
+
+    Args:
+        now: wall seconds, for first uploads and retries.
+        server_now: server seconds, for renewals.
+        limit: at most so many.
+        busy: contents that are being sent already.
+    """
+    rows = db.execute(
+        "SELECT id, attempts, 1 FROM content WHERE renew_at <= ? AND (due_at IS NULL OR due_at <= ?)"
+        " ORDER BY renew_at LIMIT ?",
+        (server_now, now, limit + len(busy)),
+    ).fetchall()
+    rows += db.execute(
+        "SELECT id, attempts, 0 FROM content WHERE (due_at <= ?1 OR due_at > ?1 + ?2)"
+        " AND NOT EXISTS (SELECT 1 FROM remote WHERE content_id = content.id AND state = 'live')"
+        " ORDER BY due_at, id LIMIT ?3",
+        (now, CLOCK_JUMP_SECONDS * 2, limit + len(busy)),
+    ).fetchall()
+    wants: dict[int, Want] = {}
+    for content_id, attempts, renewal in rows:
+        if content_id in busy or content_id in wants or len(wants) >= limit:
+            continue
+        sources = _sources(db, content_id)
+        if not sources:
+            _stand_down(db, content_id, renewal=bool(renewal), now=now)
+            continue
+        key = contents.key_of(db, content_id)
+        wants[content_id] = Want(content_id, key, attempts, bool(renewal), sources)
+    return list(wants.values())
+
+
+def next_due_at(db: sqlite3.Connection) -> tuple[float | None, float | None]:
+    """Return when the next upload is due (wall seconds), and the next renewal (server seconds)."""
+    upload = db.execute("SELECT min(due_at) FROM content WHERE due_at IS NOT NULL").fetchone()[0]
+    renewal = db.execute("SELECT min(renew_at) FROM content WHERE renew_at IS NOT NULL").fetchone()
+    return upload, renewal[0]
+
+
+def put_off(
+    db: sqlite3.Connection, content_id: int, *, until: float | None, error: str | None
+) -> None:
+    """Record that sending failed, and when to try again; None: something else will say when."""
+    db.execute(
+        "UPDATE content SET due_at = ?, attempts = attempts + ?, error = ? WHERE id = ?",
+        (until, 0 if error is None else 1, error, content_id),
+    )
+    if error is not None:
+        db.execute(
+            "UPDATE entry SET state = 'error', error = ? WHERE want_id = ? AND state IN ('pending', 'stale')"
+            " AND (SELECT attempts FROM content WHERE id = ?) >= ?",
+            (error, content_id, content_id, FAILING_AFTER),
+        )
+
+
+def attempts(db: sqlite3.Connection, content_id: int) -> int:
+    """Return how often in a row sending a content failed."""
+    row = db.execute("SELECT attempts FROM content WHERE id = ?", (content_id,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def refuse(db: sqlite3.Connection, content_id: int, reason: str) -> None:
+    """Record that the API will never take a content; what its paths hold stays."""
+    db.execute(
+        "UPDATE content SET due_at = NULL, renew_at = NULL, error = ? WHERE id = ?",
+        (reason, content_id),
+    )
+    db.execute(
+        "UPDATE entry SET state = 'rejected', error = ?, want_id = NULL, due_at = NULL WHERE want_id = ?",
+        (reason, content_id),
+    )
+
+
+def look_again(db: sqlite3.Connection, folder_id: int, path: bytes, *, now: float) -> None:
+    """Have a path read again: it was not as the index said when it was to be sent."""
+    db.execute(
+        "UPDATE entry SET due_at = ?, want_id = NULL, unsettled_at = COALESCE(unsettled_at, ?)"
+        " WHERE folder_id = ? AND path = ? AND absent = 0",
+        (now, now, folder_id, path),
+    )
+
+
+def _sources(db: sqlite3.Connection, content_id: int) -> tuple[tuple[int, bytes, Stamp], ...]:
+    rows = db.execute(
+        "SELECT folder_id, path, size, mtime_ns, ctime_ns, inode, device FROM entry"  # noqa: S608
+        " JOIN folder ON folder.id = entry.folder_id"
+        f" WHERE (want_id = ?1 OR (held_id = ?1 AND state = 'synced')) AND {_SENDABLE} LIMIT ?2",
+        (content_id, SOURCES),
+    )
+    return tuple((row[0], row[1], Stamp(*row[2:])) for row in rows)
+
+
+def _stand_down(db: sqlite3.Connection, content_id: int, *, renewal: bool, now: float) -> None:
+    """Nobody can give the bytes now: whoever can will ask again. A renewal is asked for again in an hour."""
+    if renewal:
+        db.execute(
+            "UPDATE content SET due_at = ? WHERE id = ?", (now + CLOCK_JUMP_SECONDS, content_id)
+        )
+    else:
+        db.execute("UPDATE content SET due_at = NULL WHERE id = ?", (content_id,))

@@ -1,0 +1,1 @@
+"""Pure decisions: values in, values out; no disk, no network, no clock."""

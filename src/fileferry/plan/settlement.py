@@ -1,0 +1,68 @@
+"""What a listing says of an upload whose answer was lost.
+
+A listing proves nothing about what is younger than its first page, and a file may be missing from listings for a
+while after it was made. So: found is found; missing needs two listings, the second `list_lag` after the answer
+was given up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fileferry.model import Proof, RemoteFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CLOCK_SECONDS = 30.0  # how far the estimate of the server's clock may be off
+ENOUGH_ABSENCES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The file is there."""
+
+    file: RemoteFile
+    proof: Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """It was not shown. `final`: and will not be, so that the upload may be begun again."""
+
+    final: bool
+
+
+def settle(  # noqa: PLR0913 - the facts of one case
+    candidates: Iterable[RemoteFile],
+    *,
+    opened_at: float,
+    unknown_at: float,
+    listed_at: float,
+    expires_seconds: int | None,
+    absences: int,
+    list_lag_seconds: float,
+) -> Found | Missing:
+    """Decide about one intent.
+
+    Args:
+        candidates: files of the listing with its name, size and purpose that no other record claims.
+        opened_at: when the upload began, server seconds, estimated.
+        unknown_at: when its answer was given up, wall seconds.
+        listed_at: when the listing began, wall seconds; not before `unknown_at`.
+        expires_seconds: the life that was sent, nonce and all, or None.
+        absences: how many listings missed it before this one.
+        list_lag_seconds: how long a new file may be missing from listings.
+    """
+    young = [file for file in candidates if file.created_at >= opened_at - CLOCK_SECONDS]
+    if expires_seconds is not None:
+        for file in young:
+            if file.expires_at is not None and file.expires_at - file.created_at == expires_seconds:
+                return Found(file, Proof.PROVEN)
+    else:
+        eternal = [file for file in young if file.expires_at is None or file.purpose == "batch"]
+        if eternal:
+            return Found(min(eternal, key=lambda file: file.created_at), Proof.MATCHED)
+    late_enough = listed_at >= unknown_at + list_lag_seconds
+    return Missing(final=late_enough and absences + 1 >= ENOUGH_ABSENCES)

@@ -1,0 +1,90 @@
+"""The contract of a remote: four calls, and three kinds of failure.
+
+Every implementation and every wrapper keeps it (`tests/contract`):
+
+  * A call that returns was done, once.
+  * `RemoteRefused` (and below): not done, and asking again will not help.
+  * `RemoteUnavailable`: not done, known for sure; asking again may help.
+  * `OutcomeUnknown`: done, or not. `create` raises it whenever the request may have arrived; `get`, `page` and
+    `delete` never do, because they may simply be asked again.
+  * No retries, except by a wrapper that says so, and never of a `create` whose outcome is unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fileferry.model import RemoteFile
+
+
+class Body(Protocol):
+    """Bytes to be sent: a file object that is read once, from its start."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes, b"" at the end."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move the position."""
+
+    def tell(self) -> int:
+        """Return the position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What is sent, and how it is called there.
+
+    Args:
+        name: the file name that the API is told.
+        size: bytes of the body.
+        purpose: one of the API's purposes.
+        expires_seconds: how long it lives, counted from its creation; None for ever.
+    """
+
+    name: str
+    size: int
+    purpose: str
+    expires_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the listing, oldest first. `after` names where the next begins; None: this was the last."""
+
+    files: tuple[RemoteFile, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who the API says we are, from the headers of its answers; None where it does not say."""
+
+    organization: str | None
+    project: str | None
+
+
+class Remote(Protocol):
+    """Files at an API."""
+
+    async def hello(self) -> Account:
+        """Ask for as little as possible, to learn whether the key is good and whose it is."""
+
+    async def create(self, upload: Upload, body: Body) -> RemoteFile:
+        """Send one file, once."""
+
+    async def page(self, after: str | None) -> Page:
+        """Return the files of the project, of every purpose, oldest first, from behind `after`."""
+
+    async def get(self, file_id: str) -> RemoteFile:
+        """Describe one file; RemoteMissing when there is none."""
+
+    async def delete(self, file_id: str) -> None:
+        """Delete one file; one that is not there counts as deleted."""
+
+    def skew_seconds(self) -> float:
+        """Return how far the server's clock is ahead of ours, as last seen; 0 before the first answer."""
+
+    async def aclose(self) -> None:
+        """Close connections."""
