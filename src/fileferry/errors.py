@@ -58,49 +58,49 @@ class ConfigError(FerryError):
     exit_code = 78
 
 
-class NotInitialised(FerryError):  # noqa: N818 - states read better than "…Error"
+class NotInitialised(FerryError):
     """There is no configuration, or no index yet."""
 
     exit_code = 10
 
 
-class LockHeld(FerryError):  # noqa: N818
+class LockHeld(FerryError):
     """Another process mirrors with this state directory or this root."""
 
     exit_code = 11
 
 
-class UnknownPath(FerryError):  # noqa: N818
+class UnknownPath(FerryError):
     """A path or an id that is not in the index."""
 
     exit_code = 4
 
 
-class NotInSync(FerryError):  # noqa: N818
+class NotInSync(FerryError):
     """There is no id for these bytes yet, or a wait ran out."""
 
     exit_code = 6
 
 
-class SomeFailed(FerryError):  # noqa: N818
+class SomeFailed(FerryError):
     """All was done that could be, but some files could not."""
 
     exit_code = 3
 
 
-class Held(FerryError):  # noqa: N818
+class Held(FerryError):
     """A guard holds something, or a halt asks a question."""
 
     exit_code = 8
 
 
-class DaemonUnreachable(FerryError):  # noqa: N818
+class DaemonUnreachable(FerryError):
     """A command that needs the daemon found none."""
 
     exit_code = 5
 
 
-class IndexDamaged(FerryError):  # noqa: N818
+class IndexDamaged(FerryError):
     """The index cannot be read as one of ours."""
 
 

@@ -67,7 +67,9 @@ class Proof(StrEnum):
     """How we know that a remote file is ours."""
 
     PROVEN = "proven"  # an answer named its id, or its nonce was found
-    MATCHED = "matched"  # only name, size, purpose and time agree: never deleted without being asked
+    MATCHED = (
+        "matched"  # only name, size, purpose and time agree: never deleted without being asked
+    )
 
 
 class Dedup(StrEnum):

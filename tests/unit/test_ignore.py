@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fileferry.local.ignore import Matcher, Rules, parse_lines
+from fileferry.ignore.rules import Matcher, Rules, parse_lines
 
 
 def verdict(rules_text: bytes, path: bytes, *, is_dir: bool = False) -> bool:
@@ -173,7 +173,7 @@ def test_without_the_defaults_only_the_rule_files_themselves_stay_behind() -> No
 
 
 def test_no_default_rule_is_broken() -> None:
-    from fileferry.local.default_ignore import DEFAULT
+    from fileferry.ignore.defaults import DEFAULT
 
     rules = parse_lines("default", DEFAULT)
     assert [str(rule) for rule in rules if rule.problem] == []
@@ -237,7 +237,7 @@ def test_a_hostile_pattern_does_not_stall() -> None:
 def test_judging_does_not_import_a_pattern_library() -> None:
     import subprocess
 
-    script = "import sys, fileferry.local.ignore as i; i.Rules(['*.c']).root(); print(*sys.modules)"
+    script = "import sys, fileferry.ignore.rules as i; i.Rules(['*.c']).root(); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True,
         env={"PYTHONPATH": ":".join(sys.path)},

@@ -1,5 +1,4 @@
 """The API key: where it is found, and a wrapper that keeps it out of logs and errors."""
-# ruff: noqa: PTH100, PTH111, PTH118, PTH123 - paths are plain text in this package
 
 from __future__ import annotations
 

@@ -148,6 +148,10 @@ def _patterns(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _show_patterns(patterns: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f'"{pattern}"' for pattern in patterns) + "]"
+
+
 def _remote_name(value: object) -> str:
     text = _text(value)
     literals = re.sub(r"\{([^{}]*)\}", "", text)
@@ -225,7 +229,7 @@ NAME = Kind(
     functools.partial(_text, pattern="[A-Za-z0-9][A-Za-z0-9._-]*"),
 )
 PATTERN = Kind("a pattern as in `.gitignore`", _text)
-PATTERNS = Kind("a list of patterns as in `.gitignore`", _patterns, ", ".join)
+PATTERNS = Kind("a list of patterns as in `.gitignore`", _patterns, _show_patterns)
 PURPOSE = choice(*PURPOSES)
 DEDUP = choice(*(mode.value for mode in Dedup), made=Dedup)
 REMOTE_NAME = Kind(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fileferry.config.schema import Key
 
 _SECTIONS = ("remote", "state")  # the tables that stand once
+_PREFIX = "FILEFERRY_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def from_table(
         checker, written["state"].get("directory"), path, environ
     )
     state = StateSettings(**_values("state", sections["state"]))
-    placed = read_folders(checker, table.get("folder", []), os.path.dirname(path), environ)  # noqa: PTH120 - plain text
+    placed = read_folders(checker, table.get("folder", []), os.path.dirname(path), environ)
     _keep_apart(checker, state, placed)
     checker.finish()
 
@@ -146,18 +147,22 @@ def _keep_apart(checker: Checker, state: StateSettings, placed: list[Placed]) ->
         root = os.path.realpath(one.folder.root)
         if real == root or real.startswith(root.rstrip(b"/") + b"/"):
             checker.add(
-                "state.directory",
-                f"`state.directory` `{printable(state.directory)}` is inside the folder"
-                f" `{one.folder.name}`, expected a directory that is not mirrored",
+                f"{one.address}.path",
+                f"`folder.path` of `{one.folder.name}` holds the state directory"
+                f" `{printable(state.directory)}`, expected a directory where nothing of ours is"
+                " written; set `state.directory` to a place outside of it",
             )
+            return
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     known = {key.variable for key in schema.KEYS if key.variable} | {"FILEFERRY_CONFIG"}
     for name in sorted(environ):
-        if name.startswith("FILEFERRY_") and environ[name] and name not in known:
-            near = schema.nearest(name.lower(), [one.lower() for one in sorted(known)])
-            meant = f"; did you mean `{near.upper()}`?" if near else ""
+        if name.startswith(_PREFIX) and environ[name] and name not in known:
+            # Without the prefix, which makes everything look alike.
+            endings = [one.removeprefix(_PREFIX).lower() for one in sorted(known)]
+            near = schema.nearest(name.removeprefix(_PREFIX), endings)
+            meant = f"; did you mean `{_PREFIX}{near.upper()}`?" if near else ""
             yield f"`{printable(name)}` is set, but no such variable is known{meant}"
 
 

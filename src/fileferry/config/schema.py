@@ -175,9 +175,9 @@ def explain_unknown(section: str, name: str) -> str:
     if name.lower() in {"api_key", "key", "token", "secret", "openai_api_key"}:
         return "the API key does not belong here: set `OPENAI_API_KEY` or `OPENAI_API_KEY_FILE`"
     known = [*keys_of(section), *NESTED.get(section, ())]
-    if near := nearest(name, known):
-        return f"did you mean `{near}`?"
     elsewhere = {key.name: key.section for key in reversed(KEYS)}
+    if name not in elsewhere and (near := nearest(name, known)):
+        return f"did you mean `{near}`?"
     if near := nearest(name, list(elsewhere)):
         return f"did you mean `{near}` of {header(elsewhere[near])}?"
     return "known are " + ", ".join(f"`{word}`" for word in known)
@@ -200,9 +200,10 @@ def markdown_table() -> str:
     rows = ["| key | default | meaning |", "|---|---|---|"]
     for key in KEYS:
         default = toml_default(key)
-        if default is None:
-            default = "required" if key.default is REQUIRED else "the folder's"
-        else:
-            default = f"`{default}`"
+        default = (
+            ("required" if key.default is REQUIRED else "the folder's")
+            if default is None
+            else f"`{default}`"
+        )
         rows.append(f"| `{key.dotted}` | {default} | {key.meaning} |")
     return "\n".join(rows) + "\n"

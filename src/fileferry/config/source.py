@@ -3,7 +3,6 @@
 Quick commands start here, so this module imports almost nothing: no dataclasses, no typing, no
 pathlib, and tomllib only when there is a file that has to be parsed.
 """
-# ruff: noqa: PTH100, PTH110, PTH111, PTH118, PTH120, PTH123 - os.path is there already
 
 from __future__ import annotations
 
@@ -30,16 +29,15 @@ def locate(path: str | None, environ: Mapping[str, str]) -> str | None:
     for named in (path, environ.get("FILEFERRY_CONFIG")):
         if named:
             found = os.path.abspath(expand_home(named, environ))
-            if not os.path.exists(found):
+            if not _exists(found):
                 raise NotInitialised(f"`{found}` does not exist", hint=_INIT_HINT)
             return found
-    candidates = [
-        os.path.join(directory, "config.toml")
-        for directory in environ.get("CONFIGURATION_DIRECTORY", "").split(":")
-        if directory
-    ]
-    candidates.append(default_path(environ))
-    return next((found for found in candidates if os.path.exists(found)), None)
+    for directory in environ.get("CONFIGURATION_DIRECTORY", "").split(":"):
+        found = os.path.join(directory, "config.toml")
+        if directory and _exists(found):
+            return found
+    found = default_path(environ)  # last, because a service may have no home
+    return found if _exists(found) else None
 
 
 def default_path(environ: Mapping[str, str]) -> str:
@@ -118,7 +116,7 @@ def choose_state_directory(
     if given := environ.get("STATE_DIRECTORY", "").split(":")[0]:
         return os.path.abspath(given), "STATE_DIRECTORY"
     base = _xdg("XDG_STATE_HOME", "~/.local/state", environ)
-    return os.path.join(base, "fileferry"), "default"
+    return os.path.abspath(os.path.join(base, "fileferry")), "default"
 
 
 def absolute(path: str, base: str, environ: Mapping[str, str]) -> str:
@@ -135,9 +133,20 @@ def expand_home(path: str, environ: Mapping[str, str]) -> str:
     expanded = os.path.expanduser(path)
     if path.startswith("~") and expanded == path:
         raise ConfigError(
-            f"`{path}` names a home directory that is not known", hint="write the whole path"
+            f"`{path}` names a home directory that is not known",
+            hint="write the whole path, or set `HOME`",
         )
     return expanded
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass  # it may well be there; reading it will say what is wrong
+    return True
 
 
 def _xdg(variable: str, otherwise: str, environ: Mapping[str, str]) -> str:
@@ -153,7 +162,7 @@ def _may_set_state(text: str) -> bool:
     """
     stripped = (line.strip() for line in text.split("\n"))
     lines = [line for line in stripped if line and not line.startswith("#")]
-    for line, following in zip(lines, [*lines[1:], "["], strict=True):
+    for line, following in zip(lines, [*lines, "["][1:], strict=True):
         if "\\u" in line or "\\U" in line:  # a key may be spelt with escapes
             return True
         if "state" in line and not (line == "[state]" and following.startswith("[")):

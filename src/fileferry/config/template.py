@@ -87,7 +87,7 @@ def render(directory: str, name: str) -> str:
 
 def name_for(directory: str) -> str:
     """Make a folder's name out of the directory's own."""
-    base = os.path.basename(directory.rstrip("/"))  # noqa: PTH119 - plain text
+    base = os.path.basename(directory.rstrip("/"))
     return re.sub("[^A-Za-z0-9._-]+", "-", base).strip("._-") or "folder"
 
 

@@ -1,9 +1,9 @@
 """The remote audit: one listing, three questions.
 
-  * Which ids of ours are gone without our doing? Each is asked for alone before it is called lost, and when more
-    vanished at once than the delete budget allows, nothing is called lost: the remote is more likely another one.
-  * What became of the uploads whose answers were lost?
-  * Did a file turn up late that we had given up? It is claimed and removed.
+* Which ids of ours are gone without our doing? Each is asked for alone before it is called lost, and when more
+  vanished at once than the delete budget allows, nothing is called lost: the remote is more likely another one.
+* What became of the uploads whose answers were lost?
+* Did a file turn up late that we had given up? It is claimed and removed.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from structlog.typing import FilteringBoundLogger
-
     from fileferry.clock import Clock
+    from fileferry.daemon.logs import Log
     from fileferry.index.intents import Intent
     from fileferry.index.writer import Writer
     from fileferry.model import RemoteFile
@@ -59,7 +58,7 @@ class Auditor:
         list_lag_seconds: float,
         delete_budget: int,
         retire_seconds: float,
-        log: FilteringBoundLogger,
+        log: Log,
     ) -> None:
         self._remote = remote
         self._pace = pace
@@ -81,9 +80,7 @@ class Auditor:
         unsettled, settled = await self._settle(files, listed_at)
         lost, halted = await self._find_lost(files, listed_at)
         if not halted:
-            await self._writer.run(
-                lambda db: folders.set_meta(db, AUDITED_KEY, repr(listed_at))
-            )
+            await self._writer.run(lambda db: folders.set_meta(db, AUDITED_KEY, repr(listed_at)))
         return Audit(len(files), lost, settled, unsettled, halted)
 
     async def listing(self) -> dict[str, RemoteFile]:
@@ -203,21 +200,19 @@ class Auditor:
         if found.proof is Proof.PROVEN:
             self._log.info("late_file_retired", file_id=found.file.file_id)
 
-    async def _find_lost(
-        self, files: dict[str, RemoteFile], listed_at: float
-    ) -> tuple[int, bool]:
+    async def _find_lost(self, files: dict[str, RemoteFile], listed_at: float) -> tuple[int, bool]:
         before = listed_at - self._list_lag_seconds
 
         def read(db: sqlite3.Connection) -> list[tuple[str, bool]]:
-            rows = db.execute("SELECT file_id, recorded_at < ? FROM remote WHERE state = 'live'", (before,))
+            rows = db.execute(
+                "SELECT file_id, recorded_at < ? FROM remote WHERE state = 'live'", (before,)
+            )
             return [(str(row[0]), bool(row[1])) for row in rows]
 
         live = await self._writer.run(read)
         missing = [file_id for file_id, old in live if old and file_id not in files]
         if guard.too_many_lost(missing=len(missing), total=len(live), budget=self._delete_budget):
-            reason = (
-                f"{len(missing):,} of {len(live):,} ids are gone at once: is this the right project and endpoint?"
-            )
+            reason = f"{len(missing):,} of {len(live):,} ids are gone at once: is this the right project and endpoint?"
             await self._writer.run(lambda db: folders.set_meta(db, HALT_KEY, reason))
             self._log.error("halted", reason=reason)
             return 0, True

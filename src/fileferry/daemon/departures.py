@@ -7,6 +7,7 @@ that was not proven a moment ago.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fileferry.errors import RemoteError, SourceGone, SourceUnreadable
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Awaitable, Callable, Mapping
 
-    from structlog.typing import FilteringBoundLogger
-
     from fileferry.clock import Clock
+    from fileferry.daemon.logs import Log
     from fileferry.daemon.lookout import Lookout
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.workers import Workers
@@ -50,7 +50,7 @@ class Departures:
         writer: Writer,
         workers: Workers,
         clock: Clock,
-        log: FilteringBoundLogger,
+        log: Log,
         scan_for_deletes: bool,
     ) -> None:
         self._mirrors = mirrors
@@ -63,9 +63,12 @@ class Departures:
 
     async def let_go(self, *, delete_now: bool) -> int:
         """Drop the paths that are proven gone, or hold them; return how many were dropped."""
+        if delete_now:
+            now = self._clock.wall()
+            await self._writer.run(lambda db: leaving.hasten(db, now=now))
         gone = 0
         for mirror in self._mirrors.values():
-            absences, unread = await self._writer.run(lambda db, m=mirror: self._read(db, m))
+            absences, unread = await self._writer.run(partial(self._read, mirror=mirror))
             if absences.paths and self._quiet(mirror, absences, unread):
                 gone += await self._let_go(mirror, delete_now=delete_now)
         return gone
@@ -75,9 +78,7 @@ class Departures:
         now = self._clock.wall()
         if not await self.ready(now):
             if self._scan_for_deletes and await self._writer.run(
-                lambda db: leaving.unproven_due(
-                    db, now=now, scans_began_at=folders.oldest_scan(db)
-                )
+                lambda db: leaving.unproven_due(db, now=now, scans_began_at=folders.oldest_scan(db))
             ):
                 self._lookout.mark_all()
             return 0
@@ -132,9 +133,7 @@ class Departures:
         if reason is not None:
             held = [gone.path for gone in absences.paths if gone.leaves and not gone.approved]
             name = await self._writer.run(
-                lambda db: holds.hold_deletes(
-                    db, mirror.folder_id, held, reason=reason, now=now
-                )
+                lambda db: holds.hold_deletes(db, mirror.folder_id, held, reason=reason, now=now)
             )
             self._log.warning(
                 "deletes_held", hold=name, folder=mirror.folder.name, files=len(held), reason=reason
@@ -145,8 +144,12 @@ class Departures:
         for start in range(0, len(going), CHUNK):
             chunk = going[start : start + CHUNK]
             gone += await self._writer.run(
-                lambda db, chunk=chunk: leaving.let_go(
-                    db, mirror.folder_id, chunk, now=now, at_once=delete_now
+                partial(
+                    leaving.let_go,
+                    folder_id=mirror.folder_id,
+                    paths=chunk,
+                    now=now,
+                    at_once=delete_now,
                 )
             )
         return gone

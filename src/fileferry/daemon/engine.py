@@ -20,11 +20,10 @@ from fileferry.index import entries, folders, horizon
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from structlog.typing import FilteringBoundLogger
-
     from fileferry.clock import Clock
     from fileferry.daemon.departures import Departures
     from fileferry.daemon.liaison import Liaison
+    from fileferry.daemon.logs import Log
     from fileferry.daemon.lookout import Lookout
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.progress import Progress
@@ -60,7 +59,12 @@ class PassSummary:
         """Say whether nothing happened."""
         placed = self.placed
         return not (
-            placed.linked or placed.to_send or placed.rejected or placed.vanished or self.let_go or self.deleted
+            placed.linked
+            or placed.to_send
+            or placed.rejected
+            or placed.vanished
+            or self.let_go
+            or self.deleted
         )
 
 
@@ -87,7 +91,7 @@ class Engine:
         workers: Workers,
         clock: Clock,
         progress: Progress,
-        log: FilteringBoundLogger,
+        log: Log,
         multipart: bool,
     ) -> None:
         self.mirrors = mirrors
@@ -127,14 +131,21 @@ class Engine:
             await self._sleep(self._seconds_to(ahead))
         await self._end()
 
-    async def drain(self) -> None:
-        """Do all that can be done now, wait for what settles soon, then return."""
-        while not self._stopping:
-            self._wake.clear()
-            ahead = await self._pass()
-            if not self._moving() and await self._done(ahead):
-                break
-            await self._sleep(self._seconds_to(ahead))
+    async def drain(self, rounds: int = 1) -> None:
+        """Do all that can be done now, wait for what settles soon, then return.
+
+        Args:
+            rounds: how often every folder is scanned: a delete needs a scan that began after its path went.
+        """
+        for number in range(rounds):
+            if number:
+                self.lookout.mark_all()
+            while not self._stopping:
+                self._wake.clear()
+                ahead = await self._pass()
+                if not self._moving() and await self._done(ahead):
+                    break
+                await self._sleep(self._seconds_to(ahead))
         await self._end()
 
     @property

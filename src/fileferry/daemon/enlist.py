@@ -33,13 +33,13 @@ def enlist(db: sqlite3.Connection, wanted: Sequence[Folder], *, now: float) -> d
             folders.detach(db, row.folder_id)
     ids: dict[bytes, int] = {}
     for folder in wanted:
-        row = rows.get(folder.root)
-        if row is None:
+        known = rows.get(folder.root)
+        if known is None:
             ids[folder.root] = folders.add(db, name=folder.name, root=folder.root)
         else:
-            ids[folder.root] = row.folder_id
-            if row.name != folder.name or row.attachment != "active":
-                folders.attach(db, row.folder_id, name=folder.name)
+            ids[folder.root] = known.folder_id
+            if known.name != folder.name or known.attachment != "active":
+                folders.attach(db, known.folder_id, name=folder.name)
         folders.set_delays(
             db,
             ids[folder.root],
@@ -52,9 +52,7 @@ def enlist(db: sqlite3.Connection, wanted: Sequence[Folder], *, now: float) -> d
         folder_id = ids[folder.root]
         for relative in foreign:
             inner = ids[folder.root.rstrip(b"/") + b"/" + relative]
-            folders.move_entries(
-                db, source_id=folder_id, target_id=inner, prefix=relative + b"/"
-            )
+            folders.move_entries(db, source_id=folder_id, target_id=inner, prefix=relative + b"/")
         ignore = Rules(folder.ignore, default_ignore=folder.default_ignore)
         mirrors[folder_id] = Mirror(folder_id, folder, ignore, foreign)
     for mirror in mirrors.values():

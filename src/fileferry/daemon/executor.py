@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-    from structlog.typing import FilteringBoundLogger
-
     from fileferry.clock import Clock
+    from fileferry.daemon.logs import Log
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.progress import Progress
     from fileferry.daemon.workers import Workers
@@ -59,7 +58,9 @@ class Opened:
     path: bytes
     stamp: Stamp
     body: Body
-    source: Source | None  # open while a large body is sent; a small one is in memory, hashed and closed
+    source: (
+        Source | None
+    )  # open while a large body is sent; a small one is in memory, hashed and closed
 
     def close(self) -> None:
         """Let go of the descriptor."""
@@ -90,7 +91,7 @@ class Executor:
         random: random.Random,
         mirrors: Mapping[int, Mirror],
         progress: Progress,
-        log: FilteringBoundLogger,
+        log: Log,
     ) -> None:
         self._remote = remote
         self._pace = pace
@@ -133,7 +134,9 @@ class Executor:
             async with self._pace.call():
                 await self._remote.delete(item.file_id)
         except RemoteError as error:
-            retry_after = error.retry_after_seconds if isinstance(error, RemoteUnavailable) else None
+            retry_after = (
+                error.retry_after_seconds if isinstance(error, RemoteUnavailable) else None
+            )
             wait = retry_after or self._pace.delay_seconds(item.attempts + 1)
             until = self._clock.wall() + wait
             await self._writer.run(
@@ -196,9 +199,7 @@ class Executor:
             ms=round((self._clock.monotonic() - began) * 1000),
         )
 
-    async def _record_intent(
-        self, want: Want, opened: Opened
-    ) -> tuple[Upload, int | None]:
+    async def _record_intent(self, want: Want, opened: Opened) -> tuple[Upload, int | None]:
         life = self._life(want)
         folder = opened.mirror.folder
         policy = rules.policy_for(folder, opened.path)
@@ -296,9 +297,7 @@ class Executor:
         now = self._clock.wall()
         await self._writer.run(lambda db: intents.close(db, intent_id, outcome, now=now))
 
-    async def _failed(
-        self, want: Want, intent_id: int, error: RemoteError, opened: Opened
-    ) -> None:
+    async def _failed(self, want: Want, intent_id: int, error: RemoteError, opened: Opened) -> None:
         now = self._clock.wall()
         lasting = isinstance(error, CredentialsRefused | QuotaExhausted)
         refused = isinstance(error, RemoteRefused) and not lasting
@@ -310,9 +309,7 @@ class Executor:
         def record(db: sqlite3.Connection) -> None:
             intents.close(db, intent_id, "refused" if refused else "not sent", now=now)
             if refused and want.renewal:
-                wants.put_off(
-                    db, want.content_id, until=now + HOURLY_SECONDS, error=error.message
-                )
+                wants.put_off(db, want.content_id, until=now + HOURLY_SECONDS, error=error.message)
             elif refused:
                 wants.refuse(db, want.content_id, error.message)
             else:
@@ -360,9 +357,7 @@ class Executor:
 
 def _open_one(mirror: Mirror, path: bytes, stamp: Stamp, expected: str) -> Opened:
     folder = mirror.folder
-    source = open_source(
-        folder.root, path, algorithm=folder.digest, follow_inside=mirror.follows
-    )
+    source = open_source(folder.root, path, algorithm=folder.digest, follow_inside=mirror.follows)
     try:
         if source.stamp != stamp:
             raise SourceChanged(f"`{path.decode('utf-8', 'backslashreplace')}` changed")

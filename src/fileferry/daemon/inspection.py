@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 LONG_READ_BYTES = 8 * 1024 * 1024  # longer files are read beside the others, not among them
 
 
-def inspect(
-    mirror: Mirror, entry: Entry, wall: Callable[[], float], *, multipart: bool
-) -> Found:
+def inspect(mirror: Mirror, entry: Entry, wall: Callable[[], float], *, multipart: bool) -> Found:
     """Return what is at the path of an entry.
 
     Args:
@@ -68,7 +66,9 @@ def inspect_all(
     work: list[tuple[Mirror, Entry]], wall: Callable[[], float], *, multipart: bool
 ) -> list[tuple[Mirror, Entry, Found]]:
     """Inspect some entries one after the other."""
-    return [(mirror, entry, inspect(mirror, entry, wall, multipart=multipart)) for mirror, entry in work]
+    return [
+        (mirror, entry, inspect(mirror, entry, wall, multipart=multipart)) for mirror, entry in work
+    ]
 
 
 def _quiet_at(mirror: Mirror, entry: Entry, stamp: Stamp, now: float) -> float:

@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping
 
-    from structlog.typing import FilteringBoundLogger
-
     from fileferry.clock import Clock
     from fileferry.daemon.audit import Auditor
     from fileferry.daemon.executor import Executor
+    from fileferry.daemon.logs import Log
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.progress import Progress
     from fileferry.daemon.uploads import Uploads
@@ -76,7 +75,7 @@ class Liaison:
         clock: Clock,
         random: random.Random,
         progress: Progress,
-        log: FilteringBoundLogger,
+        log: Log,
     ) -> None:
         self._connect = connect
         self._settings = settings
@@ -186,7 +185,9 @@ class Liaison:
         wait = max(self._not_before, self._audit_not_before if ahead.unknown else 0.0) - now
         if self._pace is not None:
             wait = max(wait, self._pace.open_in_seconds())
-        return wait if wait > 0 else self._settings.list_lag_seconds / 4 if ahead.unknown else 3600.0
+        return (
+            wait if wait > 0 else self._settings.list_lag_seconds / 4 if ahead.unknown else 3600.0
+        )
 
     async def stop(self, grace_seconds: float) -> None:
         """Let what is in flight end, for so long; then close."""
@@ -256,7 +257,7 @@ class Liaison:
             writer=self._writer,
             clock=self._clock,
             concurrency=self._settings.concurrency,
-            wake=lambda: self.on_change(),
+            wake=self._changed,
             log=self._log,
         )
         self._auditor = Auditor(
@@ -269,6 +270,9 @@ class Liaison:
             retire_seconds=max((folder.retire_delay_seconds for folder in folders_of), default=0.0),
             log=self._log,
         )
+
+    def _changed(self) -> None:
+        self.on_change()
 
     async def _audit_due_in(self) -> float:
         from fileferry.daemon.audit import AUDITED_KEY
@@ -298,7 +302,11 @@ class Liaison:
             await purge_expired(self._writer, self.server_now(), self._clock.wall())
             audit = await self._auditor.run()
             self._log.info(
-                "audited", listed=audit.listed, lost=audit.lost, settled=audit.settled, unsettled=audit.unsettled
+                "audited",
+                listed=audit.listed,
+                lost=audit.lost,
+                settled=audit.settled,
+                unsettled=audit.unsettled,
             )
             self._progress.lost += audit.lost
         except RemoteError as error:

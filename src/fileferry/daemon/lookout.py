@@ -7,6 +7,7 @@ halts with a state that says why and how to go on. One folder never waits for an
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fileferry.daemon.enlist import note_rules_files
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping
 
-    from structlog.typing import FilteringBoundLogger
-
     from fileferry.clock import Clock
+    from fileferry.daemon.logs import Log
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.survey import Survey, Surveyor
     from fileferry.daemon.workers import Workers
@@ -55,7 +55,7 @@ class Lookout:
         workers: Workers,
         clock: Clock,
         random: random.Random,
-        log: FilteringBoundLogger,
+        log: Log,
     ) -> None:
         self._surveyor = surveyor
         self._mirrors = mirrors
@@ -121,7 +121,7 @@ class Lookout:
             self._marks[folder_id] = set()
             self._not_before[folder_id] = now + SPACING_SECONDS
             self._tasks[folder_id] = asyncio.create_task(self._survey(mirror, marks))
-            self._tasks[folder_id].add_done_callback(lambda task, key=folder_id: self._ended(key, task))
+            self._tasks[folder_id].add_done_callback(partial(self._ended, folder_id))
             started += 1
         return started
 
@@ -199,9 +199,7 @@ class Lookout:
             files=files, size=size, budget_bytes=mirror.folder.upload_budget_bytes
         )
         if reason is not None:
-            name = holds.hold_uploads(
-                db, folder_id, files=files, size=size, reason=reason, now=now
-            )
+            name = holds.hold_uploads(db, folder_id, files=files, size=size, reason=reason, now=now)
             self._log.warning("uploads_held", hold=name, folder=mirror.folder.name, reason=reason)
         folders.set_contact(db, folder_id)
 
@@ -213,7 +211,9 @@ class Lookout:
     async def _halt(self, mirror: Mirror, trouble: RootTrouble, detail: str) -> None:
         folder_id = mirror.folder_id
         if self.troubles.get(folder_id) != detail:
-            self._log.error("folder_halted", folder=mirror.folder.name, trouble=str(trouble), detail=detail)
+            self._log.error(
+                "folder_halted", folder=mirror.folder.name, trouble=str(trouble), detail=detail
+            )
         self.troubles[folder_id] = detail
         await self._writer.run(lambda db: folders.set_halt(db, folder_id, f"{trouble}: {detail}"))
         retry_at = self._clock.monotonic() + TROUBLED_RESCAN_SECONDS

@@ -45,4 +45,6 @@ class Mirror:
         return rule is not None and not rule.negated
 
     def _rules_text(self, path: bytes) -> bytes | None:
-        return rules_text(self.folder.root, path.rpartition(b"/")[0] + b"/" if b"/" in path else b"")
+        return rules_text(
+            self.folder.root, path.rpartition(b"/")[0] + b"/" if b"/" in path else b""
+        )

@@ -6,6 +6,7 @@ in the index in batches, and planned from there. All of this blocks, and runs in
 
 from __future__ import annotations
 
+import os
 import stat
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from fileferry.local.stamp import stamp_of
 from fileferry.plan.settle import quiet_at
 
 if TYPE_CHECKING:
-    import os
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator
 
@@ -175,7 +175,8 @@ def _apply(db: sqlite3.Connection, mirror: Mirror, batch: list[Note], now: float
     folder_id = mirror.folder_id
     for kind, path, detail in batch:
         if kind == "saw":
-            stamp = stamp_of(detail)  # type: ignore[arg-type] - a sighting comes with its status
+            assert isinstance(detail, os.stat_result), "a sighting comes with its status"
+            stamp = stamp_of(detail)
             due_at = quiet_at(
                 stamp, seen_at=now, now=now, settle_seconds=mirror.folder.settle_seconds
             )

@@ -12,10 +12,9 @@ from fileferry.index import wants
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from structlog.typing import FilteringBoundLogger
-
     from fileferry.clock import Clock
     from fileferry.daemon.executor import Executor
+    from fileferry.daemon.logs import Log
     from fileferry.index.contents import Want
     from fileferry.index.writer import Writer
 
@@ -42,7 +41,7 @@ class Uploads:
         clock: Clock,
         concurrency: int,
         wake: Callable[[], None],
-        log: FilteringBoundLogger,
+        log: Log,
     ) -> None:
         self._executor = executor
         self._writer = writer
@@ -96,16 +95,16 @@ class Uploads:
         server_now = self._executor.server_now()
         self._queue.extend(
             await self._writer.run(
-                lambda db: wants.due(
-                    db, now=now, server_now=server_now, limit=CHUNK, busy=busy
-                )
+                lambda db: wants.due(db, now=now, server_now=server_now, limit=CHUNK, busy=busy)
             )
         )
 
     def _start(self) -> None:
         while self._queue and len(self._tasks) < self._concurrency:
             want = self._queue.popleft()
-            task = asyncio.create_task(self._executor.upload(want), name=f"upload {want.content_id}")
+            task = asyncio.create_task(
+                self._executor.upload(want), name=f"upload {want.content_id}"
+            )
             self._tasks[task] = want.content_id
             task.add_done_callback(self._ended)
 

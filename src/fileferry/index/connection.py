@@ -21,7 +21,7 @@ def open_writer(path: str) -> sqlite3.Connection:
     Raises:
         IndexDamaged: the file is not an index of ours, is newer than this release, or fails SQLite's check.
     """
-    if not os.path.exists(path):  # noqa: PTH110 - paths are plain strings in this room
+    if not os.path.exists(path):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -54,7 +54,10 @@ def open_writer(path: str) -> sqlite3.Connection:
 def open_reader(path: str) -> sqlite3.Connection:
     """Open the index for reading only, beside a writer or without one."""
     connection = sqlite3.connect(
-        f"file:{_quoted(path)}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None,
+        f"file:{_quoted(path)}?mode=ro",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
         check_same_thread=False,
     )
     connection.execute("PRAGMA query_only = ON")
@@ -114,4 +117,4 @@ def _damaged(path: str, detail: str) -> IndexDamaged:
 def _quoted(path: str) -> str:
     from urllib.parse import quote
 
-    return quote(os.fsencode(os.path.abspath(path)))  # noqa: PTH100
+    return quote(os.fsencode(os.path.abspath(path)))

@@ -101,9 +101,7 @@ def call_for(db: sqlite3.Connection, content_id: int, *, now: float) -> None:
     )
 
 
-def revive(
-    db: sqlite3.Connection, content_id: int, *, server_now: float
-) -> tuple[int, int | None]:
+def revive(db: sqlite3.Connection, content_id: int, *, server_now: float) -> tuple[int, int | None]:
     """Take back the id of a content whose bytes came back before it was deleted.
 
     Returns:
@@ -143,7 +141,8 @@ def settle(db: sqlite3.Connection, content_id: int, *, now: float, revived: bool
         "SELECT 1 FROM entry WHERE held_id = ? AND absent = 1", (content_id,)
     ).fetchone()
     rows = db.execute(
-        "SELECT folder_id, path, path_text, held_id FROM entry WHERE want_id = ? AND absent = 0", (content_id,)
+        "SELECT folder_id, path, path_text, held_id FROM entry WHERE want_id = ? AND absent = 0",
+        (content_id,),
     ).fetchall()
     for folder_id, path, path_text, held_id in rows:
         old_id = None if held_id is None else live_id(db, held_id)
@@ -154,7 +153,7 @@ def settle(db: sqlite3.Connection, content_id: int, *, now: float, revived: bool
         elif revived or was_lost:
             event = Event.RESTORED
         else:
-            event = Event.RENAMED if moved_from else Event.ADDED
+            event, old_id = (Event.RENAMED, new_id) if moved_from else (Event.ADDED, None)
         if event is not None:
             log_change(db, now, folder_id, path, path_text, event, old_id, new_id)
         db.execute(
@@ -202,11 +201,10 @@ def record_upload(
     )
     if old is not None:
         for folder_id, path, path_text in db.execute(
-            "SELECT folder_id, path, path_text FROM entry WHERE held_id = ? AND absent = 0", (content_id,)
+            "SELECT folder_id, path, path_text FROM entry WHERE held_id = ? AND absent = 0",
+            (content_id,),
         ).fetchall():
-            log_change(
-                db, now, folder_id, path, path_text, Event.RENEWED, old[1], file.file_id
-            )
+            log_change(db, now, folder_id, path, path_text, Event.RENEWED, old[1], file.file_id)
     settled = settle(db, content_id, now=now)
     release(db, content_id, RetireReason.REMOVED, folder_id=None, now=now)
     return settled
@@ -353,4 +351,3 @@ def _retire(
         "UPDATE remote SET state = 'retiring', reason = ?, folder_id = ?, retired_at = ?, delete_at = ? WHERE id = ?",
         (reason, folder_id, now, now + delay, remote_id),
     )
-

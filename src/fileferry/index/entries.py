@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fileferry.index.identity import display_text
 from fileferry.model import Entry, EntryState, Stamp
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _STAMP = "size, mtime_ns, ctime_ns, inode, device"
-_ENTRY = (
-    f"folder_id, path, {_STAMP}, state, held_id, want_id, due_at, seen_at, unsettled_at, absent, attempts, approved"
+_ENTRY = f"folder_id, path, {_STAMP}, state, held_id, want_id, due_at, seen_at, unsettled_at, absent, attempts, approved"
+CLOCK_JUMP_SECONDS = (
+    3_600.0  # no due time of ours is further ahead: one that is was written by another clock
 )
-CLOCK_JUMP_SECONDS = 3_600.0  # no due time of ours is further ahead: one that is was written by another clock
 
 
 def span(prefix: bytes) -> tuple[bytes, bytes]:
@@ -215,21 +215,21 @@ def numbers(stamp: Stamp) -> tuple[int, int, int, int, int]:
     return (stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode, stamp.device)
 
 
-def _entry(row: tuple[object, ...]) -> Entry:
+def _entry(row: tuple[Any, ...]) -> Entry:
     folder_id, path, *stamp = row[:7]
     state, held_id, want_id, due_at, seen_at, unsettled_at, absent, attempts, approved = row[7:]
     return Entry(
-        folder_id=folder_id,  # type: ignore[arg-type] - the schema is STRICT
-        path=path,  # type: ignore[arg-type]
-        stamp=Stamp(*stamp),  # type: ignore[arg-type]
+        folder_id=folder_id,
+        path=path,
+        stamp=Stamp(*stamp),
         state=EntryState(state),
-        held_id=held_id,  # type: ignore[arg-type]
-        want_id=want_id,  # type: ignore[arg-type]
-        due_at=due_at,  # type: ignore[arg-type]
-        seen_at=seen_at,  # type: ignore[arg-type]
-        unsettled_at=unsettled_at,  # type: ignore[arg-type]
+        held_id=held_id,
+        want_id=want_id,
+        due_at=due_at,
+        seen_at=seen_at,
+        unsettled_at=unsettled_at,
         absent=bool(absent),
-        attempts=attempts,  # type: ignore[arg-type]
+        attempts=attempts,
         approved=bool(approved),
     )
 

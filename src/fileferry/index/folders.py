@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-_COLUMNS = (
-    "id, name, root, attachment, policy, ignore_rules, contact, identity, halt, scan_began_at, scan_ended_at"
-)
+_COLUMNS = "id, name, root, attachment, policy, ignore_rules, contact, identity, halt, scan_began_at, scan_ended_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,7 @@ def attach(db: sqlite3.Connection, folder_id: int, *, name: str) -> None:
     db.execute(
         "UPDATE folder SET name = name || '~' || id WHERE name = ? AND id <> ?", (name, folder_id)
     )
-    db.execute(
-        "UPDATE folder SET name = ?, attachment = 'active' WHERE id = ?", (name, folder_id)
-    )
+    db.execute("UPDATE folder SET name = ?, attachment = 'active' WHERE id = ?", (name, folder_id))
 
 
 def detach(db: sqlite3.Connection, folder_id: int) -> None:

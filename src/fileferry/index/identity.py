@@ -8,7 +8,7 @@ FILE_NAME = "index.db"
 
 
 def display_text(path: bytes) -> str | None:
-    """Return how a path that is not UTF-8 is shown, with `\\xNN` for the bytes that are not; else None."""
+    """Return how a path that is not UTF-8 is shown, each odd byte as two hex digits; else None."""
     try:
         path.decode("utf-8")
     except UnicodeDecodeError:

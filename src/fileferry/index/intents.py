@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 REMEMBERED_SECONDS = 86_400.0
-_COLUMNS = (
-    "id, content_id, name, size, purpose, expires_seconds, state, opened_at, unknown_at, absences, closed_at"
-)
+_COLUMNS = "id, content_id, name, size, purpose, expires_seconds, state, opened_at, unknown_at, absences, closed_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,7 @@ def open_one(
     return int(cursor.fetchone()[0])
 
 
-def used_expiries(
-    db: sqlite3.Connection, *, name: str, size: int, purpose: str
-) -> frozenset[int]:
+def used_expiries(db: sqlite3.Connection, *, name: str, size: int, purpose: str) -> frozenset[int]:
     """Return the lives that remembered intents alike were sent with: a new one needs another, to be told apart."""
     rows = db.execute(
         "SELECT expires_seconds FROM intent WHERE name = ? AND size = ? AND purpose = ?"

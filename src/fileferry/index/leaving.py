@@ -189,9 +189,7 @@ def unproven_due(db: sqlite3.Connection, *, now: float, scans_began_at: float | 
 
 def end_delete(db: sqlite3.Connection, remote_id: int, *, now: float) -> None:
     """Record that the API deleted an id, or did not know it any more."""
-    db.execute(
-        "UPDATE remote SET state = 'deleted', ended_at = ? WHERE id = ?", (now, remote_id)
-    )
+    db.execute("UPDATE remote SET state = 'deleted', ended_at = ? WHERE id = ?", (now, remote_id))
 
 
 def put_off_delete(db: sqlite3.Connection, remote_id: int, *, until: float) -> None:

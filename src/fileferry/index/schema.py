@@ -31,9 +31,9 @@ CREATE TABLE folder (
     root               BLOB NOT NULL UNIQUE,
     attachment         TEXT NOT NULL DEFAULT 'active'      -- active | detached
         CHECK (attachment IN ('active', 'detached')),
-    policy             TEXT NOT NULL DEFAULT '',           -- fingerprint of what decides purpose and name
+    policy             TEXT NOT NULL DEFAULT '',           -- fingerprint: purpose, name
     ignore_rules       TEXT NOT NULL DEFAULT '',           -- fingerprint of the ignore rules
-    contact            TEXT NOT NULL DEFAULT 'new'         -- judged by the upload budget since the rules changed?
+    contact            TEXT NOT NULL DEFAULT 'new'         -- judged by the upload budget?
         CHECK (contact IN ('new', 'judged')),
     identity           TEXT,                               -- JSON: how the root is recognised; NULL before first contact
     halt               TEXT,                               -- why nothing is scanned or deleted here; NULL: nothing halts
@@ -217,7 +217,7 @@ SELECT change_log.seq AS seq,
        change_log.new_file_id AS new_file_id
 FROM change_log
 LEFT JOIN folder ON folder.id = change_log.folder_id;
-"""
+"""  # noqa: S608
 
 
 def _m001_initial(db: Database) -> None:

@@ -41,7 +41,9 @@ class ThreadWriter:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._queue: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None]
+        self._queue: queue.SimpleQueue[
+            tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None
+        ]
         self._queue = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="index-writer", daemon=True)
         self._thread.start()

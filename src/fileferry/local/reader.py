@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import xxhash
 
@@ -67,7 +67,7 @@ class Source:
         self._hashed = 0
         self.stamp = stamp
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,9 +127,7 @@ class Source:
         return f"{self._algorithm}:{self._hasher.hexdigest()}"
 
 
-def open_source(
-    root: bytes, path: bytes, *, algorithm: str, follow_inside: bool = False
-) -> Source:
+def open_source(root: bytes, path: bytes, *, algorithm: str, follow_inside: bool = False) -> Source:
     """Open a file below a root.
 
     Args:

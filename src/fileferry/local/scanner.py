@@ -74,7 +74,8 @@ class Walk:
         while stack:
             for path, found, child in stack[-1]:
                 if child is None:
-                    yield path, found  # type: ignore[misc] - only directories come without a finding
+                    assert found is not None, "only directories come without a finding"
+                    yield path, found
                     continue
                 try:
                     stack.append(iter(self._listing(path, child, device)))

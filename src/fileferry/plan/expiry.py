@@ -17,9 +17,7 @@ SHARE = 0.05
 WIDEST_SECONDS = 3_600
 
 
-def with_nonce(
-    life_seconds: int, used: frozenset[int], pick: Callable[[int], int]
-) -> int:
+def with_nonce(life_seconds: int, used: frozenset[int], pick: Callable[[int], int]) -> int:
     """Return a life close to the wanted one that no remembered intent alike was sent with.
 
     Args:

@@ -84,9 +84,7 @@ def decide(entry: Entry, found: Found, folder: Folder, *, now: float, multipart:
     """
     match found:
         case Present():
-            key = rules.content_key(
-                folder, entry.path, digest=found.digest, size=found.stamp.size
-            )
+            key = rules.content_key(folder, entry.path, digest=found.digest, size=found.stamp.size)
             reason = rules.refusal(key, multipart=multipart) or found.problem
             if reason is not None:
                 return Reject(found.stamp, reason)

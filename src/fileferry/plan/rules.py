@@ -121,7 +121,9 @@ def _matcher(pattern: str) -> Callable[[bytes], object]:
     return re.compile((b"" if anchored else b"(?:.*/)?") + body, re.DOTALL).fullmatch
 
 
-_TOKEN = re.compile(r"(?P<deep>(?:^|(?<=/))\*\*/)|(?P<rest>\*\*)|(?P<star>\*)|(?P<one>\?)|(?P<set>\[[!^]?\]?[^\]]*\])")
+_TOKEN = re.compile(
+    r"(?P<deep>(?:^|(?<=/))\*\*/)|(?P<rest>\*\*)|(?P<star>\*)|(?P<one>\?)|(?P<set>\[[!^]?\]?[^\]]*\])"
+)
 
 
 def _translate(pattern: str) -> bytes:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fileferry.model import Stamp
 
-GRAIN_SECONDS = 0.02  # the kernel stamps with its tick: two writes within one may leave equal stamps
+GRAIN_SECONDS = (
+    0.02  # the kernel stamps with its tick: two writes within one may leave equal stamps
+)
 
 
 def quiet_at(

@@ -34,7 +34,7 @@ class Missing:
     final: bool
 
 
-def settle(  # noqa: PLR0913 - the facts of one case
+def settle(
     candidates: Iterable[RemoteFile],
     *,
     opened_at: float,

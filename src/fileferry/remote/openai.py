@@ -44,8 +44,18 @@ SILENCE_SECONDS = 120.0
 SLOWEST_BYTES_PER_SECOND = 50_000
 KEEPALIVE_SECONDS = 4.0  # below the five seconds after which servers commonly hang up
 
-_QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "storage_quota_exceeded", "quotaExceeded"}
-_NOT_ARRIVED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+_QUOTA_CODES = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "storage_quota_exceeded",
+    "quotaExceeded",
+}
+_NOT_ARRIVED = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+)
 _TOO_EARLY = 425
 _ASK_AGAIN = {408, 409, _TOO_EARLY}
 
@@ -74,6 +84,11 @@ def connect(
     inner = transport or httpx2.AsyncHTTPTransport(
         limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEPALIVE_SECONDS)
     )
+    # Left out, not filled in from OPENAI_ORG_ID and the like: the configuration decides alone.
+    no_environment: Any = {
+        "OpenAI-Organization": organization or openai.omit,
+        "OpenAI-Project": project or openai.omit,
+    }
     client = openai.AsyncOpenAI(
         api_key=api_key,
         base_url=base_url,
@@ -82,10 +97,7 @@ def connect(
         max_retries=0,
         timeout=httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
         http_client=httpx2.AsyncClient(transport=StreamingTransport(inner, offload)),
-        default_headers={
-            "OpenAI-Organization": organization or openai.omit,
-            "OpenAI-Project": project or openai.omit,
-        },
+        default_headers=no_environment,
     )
     return OpenAIRemote(client, clock)
 
@@ -115,13 +127,14 @@ class OpenAIRemote:
         expiry: Any = openai.omit
         if upload.expires_seconds is not None:
             expiry = {"anchor": "created_at", "seconds": upload.expires_seconds}
+        purpose: Any = upload.purpose  # checked with the configuration
         content: Any = (upload.name, body, mime_type(upload.name))
         deadline = SILENCE_SECONDS + upload.size / SLOWEST_BYTES_PER_SECOND
         try:
             async with asyncio.timeout(deadline):
                 answer = await self._files.create(
                     file=content,
-                    purpose=upload.purpose,  # type: ignore[arg-type] - checked with the configuration
+                    purpose=purpose,
                     expires_after=expiry,
                 )
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError, FerryError) as error:
@@ -210,14 +223,14 @@ class OpenAIRemote:
                 self._skew_seconds = parsedate_to_datetime(date).timestamp() - self._clock.wall()
             except (TypeError, ValueError):
                 self._skew_seconds = 0.0
-            if abs(self._skew_seconds) < 2:  # noqa: PLR2004 - whole seconds, and the way here
+            if abs(self._skew_seconds) < 2:
                 self._skew_seconds = 0.0
 
     def _translate(self, error: BaseException, *, may_have_arrived: bool) -> NoReturn:
         """Raise what a failure means. `may_have_arrived`: all of a request that changes something was sent."""
-        cause = error
+        cause: BaseException | None = error
         while cause is not None and not isinstance(cause, FerryError):
-            cause = cause.__cause__  # type: ignore[assignment]
+            cause = cause.__cause__
         if isinstance(cause, FerryError):
             raise cause  # the source itself failed while it was read; not all of it was sent
         if isinstance(error, openai.APIStatusError):
@@ -247,7 +260,7 @@ def _of_status(error: openai.APIStatusError, *, may_have_arrived: bool) -> Remot
     code = error.code if isinstance(error.code, str) else None
     body = error.body if isinstance(error.body, dict) else {}
     message = str(body.get("message") or f"HTTP {status}")
-    known = {"status": status, "code": code, "request_id": error.request_id}
+    known: dict[str, Any] = {"status": status, "code": code, "request_id": error.request_id}
     if status == 401 or (status == 403 and code != "unsupported_country_region_territory"):
         return CredentialsRefused(
             f"the API refused the key: {message}",

@@ -1,4 +1,4 @@
-"""When a call may be made: the published rate in any 60 seconds, what the server asks for, and one probe when it is down.
+"""When a call may be made: the rate in any 60 seconds, what the server asks for, one probe when it is down.
 
 The rate is a bucket: a quarter of the limit at once, the rest spread over the minute, so that burst and refill
 together stay under the limit in every window, not only on average.

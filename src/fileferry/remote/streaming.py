@@ -39,7 +39,9 @@ class StreamingTransport(httpx2.AsyncBaseTransport):
 
 
 class _Offloaded(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.SyncByteStream, offload: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(
+        self, stream: httpx2.SyncByteStream, offload: Callable[..., Awaitable[Any]]
+    ) -> None:
         self._stream = stream
         self._offload = offload
 

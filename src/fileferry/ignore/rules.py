@@ -18,9 +18,9 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from fileferry.local.default_ignore import ALWAYS, DEFAULT
-from fileferry.local.ignore_names import TAIL, NameTable
-from fileferry.local.ignore_pattern import Rule, Segment, parse_line, parse_lines
+from fileferry.ignore.defaults import ALWAYS, DEFAULT
+from fileferry.ignore.names import TAIL, NameTable
+from fileferry.ignore.pattern import Rule, Segment, parse_line, parse_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

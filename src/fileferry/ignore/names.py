@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from fileferry.local.ignore_pattern import Rule, Segment
+    from fileferry.ignore.pattern import Rule, Segment
 
 __all__ = ["TAIL", "NameTable"]
 

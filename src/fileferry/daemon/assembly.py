@@ -1,0 +1,204 @@
+"""Put an engine together: the one place where collaborators are chosen and wrapped."""
+
+from __future__ import annotations
+
+import os
+import random as randomness
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fileferry.daemon.departures import Departures
+from fileferry.daemon.engine import Engine
+from fileferry.daemon.enlist import enlist, pin_endpoint
+from fileferry.daemon.liaison import Liaison
+from fileferry.daemon.lookout import Lookout
+from fileferry.daemon.progress import Progress
+from fileferry.daemon.survey import Surveyor
+from fileferry.index import intents
+from fileferry.index.connection import check, open_writer
+from fileferry.index.identity import FILE_NAME
+from fileferry.index.writer import InlineWriter, ThreadWriter
+from fileferry.plan import backoff
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from fileferry.clock import Clock
+    from fileferry.daemon.logs import Log
+    from fileferry.daemon.workers import Workers
+    from fileferry.index.writer import Writer
+    from fileferry.model import Folder, RemoteSettings
+    from fileferry.remote.base import Remote
+    from fileferry.remote.pacing import Pace
+
+
+@dataclass(slots=True)
+class Assembly:
+    """An engine and what has to be closed after it."""
+
+    engine: Engine
+    writer: Writer
+    workers: Workers
+
+    def close(self) -> None:
+        """Finish what is queued for the index, and close it."""
+        self.writer.close()
+        self.workers.close()
+
+
+def open_index(state_directory: str, *, group: str = "", inline: bool = False) -> Writer:
+    """Open the index of a state directory for writing; whoever calls holds its lock.
+
+    Raises:
+        IndexDamaged: it cannot be used.
+    """
+    path = os.path.join(state_directory, FILE_NAME)
+    connection = open_writer(path)
+    try:
+        check(connection, path)
+        share(state_directory, group)
+    except BaseException:
+        connection.close()
+        raise
+    return InlineWriter(connection) if inline else ThreadWriter(connection)
+
+
+def share(state_directory: str, group: str) -> None:
+    """Let a group read the index, or nobody: directory 0750 and files 0640, or 0700 and 0600.
+
+    Raises:
+        ConfigError: there is no such group.
+    """
+    from fileferry.errors import ConfigError
+
+    gid = -1
+    if group:
+        import grp
+
+        try:
+            gid = grp.getgrnam(group).gr_gid
+        except KeyError as error:
+            raise ConfigError(
+                f"[state] group `{group}` does not exist", hint=f"create it: `groupadd {group}`"
+            ) from error
+    os.chown(state_directory, -1, gid)
+    os.chmod(state_directory, 0o750 if group else 0o700)
+    for name in os.listdir(state_directory):
+        if name.startswith(FILE_NAME):
+            path = os.path.join(state_directory, name)
+            os.chown(path, -1, gid)
+            os.chmod(path, 0o640 if group else 0o600)
+
+
+def assemble(
+    *,
+    folders: Sequence[Folder],
+    settings: RemoteSettings,
+    state_directory: str,
+    writer: Writer,
+    workers: Workers,
+    clock: Clock,
+    log: Log,
+    connect: Callable[[], tuple[Remote, Pace]],
+    scan_for_deletes: bool,
+    random: randomness.Random | None = None,
+) -> Assembly:
+    """Build an engine over an open index.
+
+    Args:
+        folders, settings: from the configuration.
+        state_directory: where the index is.
+        writer, workers, clock, log, random: collaborators.
+        connect: makes the Remote and its Pace when first needed.
+        scan_for_deletes: whether due deletes may have folders scanned.
+
+    Raises:
+        Held: the index belongs to another endpoint, organization or project.
+    """
+    random = random or randomness.Random()  # noqa: S311 - jitter and nonces, no secrets
+
+    def prepare(db: sqlite3.Connection) -> dict[int, Any]:
+        pin_endpoint(db, settings)
+        now = clock.wall()
+        intents.give_up_all(db, now=now)
+        intents.prune(db, now=now)
+        return enlist(db, folders, now=now)
+
+    mirrors = writer.submit(prepare).result()
+    progress = Progress()
+    surveyor = Surveyor(os.path.join(state_directory, FILE_NAME), writer, clock.wall)
+    lookout = Lookout(
+        surveyor, mirrors, writer=writer, workers=workers, clock=clock, random=random, log=log
+    )
+    departures = Departures(
+        mirrors,
+        lookout,
+        writer=writer,
+        workers=workers,
+        clock=clock,
+        log=log,
+        scan_for_deletes=scan_for_deletes,
+    )
+    liaison = Liaison(
+        connect,
+        settings,
+        mirrors,
+        writer=writer,
+        workers=workers,
+        clock=clock,
+        random=random,
+        progress=progress,
+        log=log,
+    )
+    engine = Engine(
+        mirrors=mirrors,
+        lookout=lookout,
+        departures=departures,
+        liaison=liaison,
+        writer=writer,
+        workers=workers,
+        clock=clock,
+        progress=progress,
+        log=log,
+        multipart=False,
+    )
+    return Assembly(engine, writer, workers)
+
+
+def connector(
+    settings: RemoteSettings, *, clock: Clock, workers: Workers, log: Log, environ: Any
+) -> Callable[[], tuple[Remote, Pace]]:
+    """Return what connects to the configured API; it asks for the key only then, and has logs hide it."""
+
+    def connect() -> tuple[Remote, Pace]:
+        from fileferry.config.credentials import api_key
+        from fileferry.remote import openai
+        from fileferry.remote.pacing import Pace
+
+        key = api_key(environ)
+        secret = key.secret.reveal()
+        log.hide(secret)
+        for warning in key.warnings:
+            log.warning("key", detail=warning)
+        remote = openai.connect(
+            api_key=secret,
+            base_url=settings.base_url,
+            organization=settings.organization,
+            project=settings.project,
+            clock=clock,
+            offload=workers.run,
+        )
+        jitter = randomness.Random()  # noqa: S311
+        pace = Pace(
+            clock,
+            uploads_per_minute=settings.uploads_per_minute,
+            concurrency=settings.concurrency,
+            delay=lambda failures: backoff.delay_seconds(failures, jitter.random()),
+        )
+        return remote, pace
+
+    return connect
+
+
+__all__ = ["Assembly", "assemble", "connector", "open_index", "share"]
