@@ -6,16 +6,18 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from fileferry.cli.outcome import outcome_of, report
+from fileferry.cli.outcome import report
 from fileferry.clock import SystemClock
 from fileferry.daemon.assembly import assemble, connector, open_index
 from fileferry.daemon.logs import Log
+from fileferry.daemon.outcome import outcome_of
 from fileferry.daemon.workers import ThreadWorkers
 
 if TYPE_CHECKING:
     from fileferry.cli.context import Context
     from fileferry.config.load import Config
     from fileferry.daemon.engine import Engine
+    from fileferry.index.writer import Writer
 
 
 def sync_here(config: Config, context: Context, *, now: bool, as_json: bool, verbose: bool) -> int:
@@ -39,7 +41,7 @@ def sync_here(config: Config, context: Context, *, now: bool, as_json: bool, ver
             scan_for_deletes=False,
         )
         engine = assembly.engine
-        interrupted = asyncio.run(_drain(engine, context, now=now))
+        interrupted = asyncio.run(_drain(engine, writer, context, now=now))
         outcome = writer.submit(lambda db: outcome_of(db, engine, now=clock.wall())).result()
     finally:
         writer.close()
@@ -49,7 +51,7 @@ def sync_here(config: Config, context: Context, *, now: bool, as_json: bool, ver
     return report(outcome, context, as_json=as_json)
 
 
-async def _drain(engine: Engine, context: Context, *, now: bool) -> bool:
+async def _drain(engine: Engine, writer: Writer, context: Context, *, now: bool) -> bool:
     """Drain the engine; say whether somebody interrupted it."""
     loop = asyncio.get_running_loop()
     interrupted = False
@@ -66,7 +68,7 @@ async def _drain(engine: Engine, context: Context, *, now: bool) -> bool:
     if context.err.isatty():
         from fileferry.cli.bars import show
 
-        watcher = asyncio.create_task(show(engine))
+        watcher = asyncio.create_task(show(engine, writer))
     try:
         await engine.drain(rounds=2 if now else 1)
     finally:

@@ -18,7 +18,7 @@ from fileferry.daemon.placing import Placed, place_all
 from fileferry.index import entries, folders, horizon
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from fileferry.clock import Clock
     from fileferry.daemon.departures import Departures
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fileferry.model import Entry, Found
 
 INSPECT_BATCH = 256
-LONGEST_SLEEP_SECONDS = 60.0
+LONGEST_SLEEP_SECONDS = 20.0
 STOP_GRACE_SECONDS = 5.0
 
 
@@ -122,11 +122,11 @@ class Engine:
         self._stopping = True
         self._wake.set()
 
-    async def run(self, alive: Callable[[], None]) -> None:
-        """Keep going until `stop`; `alive` is called once for each turn of the loop."""
+    async def run(self, turn: Callable[[], Awaitable[None]]) -> None:
+        """Keep going until `stop`; `turn` is awaited once for each turn of the loop."""
         while not self._stopping:
             self._wake.clear()
-            alive()
+            await turn()
             ahead = await self._pass()
             await self._sleep(self._seconds_to(ahead))
         await self._end()
@@ -255,6 +255,10 @@ class Engine:
 
     def _moving(self) -> bool:
         return self.lookout.busy or bool(self._long_reads) or self.liaison.busy
+
+    async def settled(self) -> bool:
+        """Say whether nothing moves and nothing is left that a `sync` should wait for."""
+        return not self._moving() and await self._done(await self._horizon())
 
     async def _done(self, ahead: Horizon) -> bool:
         """Say whether a `sync` has nothing left that it should wait for."""

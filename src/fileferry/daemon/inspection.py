@@ -72,9 +72,11 @@ def inspect_all(
 
 
 def _quiet_at(mirror: Mirror, entry: Entry, stamp: Stamp, now: float) -> float:
+    # A clock that was set back may have left `seen_at` ahead: then it counts from now.
+    seen_before = stamp == entry.stamp and entry.seen_at <= now
     return quiet_at(
         stamp,
-        seen_at=entry.seen_at if stamp == entry.stamp else now,
+        seen_at=entry.seen_at if seen_before else now,
         now=now,
         settle_seconds=mirror.folder.settle_seconds,
         unsettled_at=entry.unsettled_at,

@@ -7,6 +7,7 @@ halts with a state that says why and how to go on. One folder never waits for an
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,14 @@ SPACING_SECONDS = 0.1
 MANY_PATHS = 256
 RESCAN_JITTER = 0.25
 TROUBLED_RESCAN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A mark that somebody waits for."""
+
+    folder_id: int
+    round: int
 
 
 class Lookout:
@@ -68,13 +77,27 @@ class Lookout:
         self._not_before: dict[int, float] = {}
         self._rescan_at: dict[int, float] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._begun: dict[int, int] = {}
+        self._ended_rounds: dict[int, int] = {}
         self._proofs: dict[int, asyncio.Task[root.Proof]] = {}
         self.on_change: Callable[[], None] = lambda: None
         self.troubles: dict[int, str] = {}
         self.whole_scans: dict[int, int] = dict.fromkeys(mirrors, 0)
 
-    def mark(self, folder_id: int, path: bytes = b"") -> None:
-        """Note that something may have changed at or below a path; b"" is the whole folder."""
+    def mark(self, folder_id: int, path: bytes = b"") -> Ticket:
+        """Note that something may have changed at or below a path; b"" is the whole folder.
+
+        Returns:
+            What to ask `covered` with: done when a survey that began after this call has ended.
+        """
+        self._mark(folder_id, path)
+        return Ticket(folder_id, self._begun.get(folder_id, 0) + 1)
+
+    def covered(self, ticket: Ticket) -> bool:
+        """Say whether a survey that began after the mark was made has ended."""
+        return self._ended_rounds.get(ticket.folder_id, 0) >= ticket.round
+
+    def _mark(self, folder_id: int, path: bytes) -> None:
         marks = self._marks.setdefault(folder_id, set())
         if b"" in marks:
             return
@@ -85,10 +108,14 @@ class Lookout:
         marks.add(path)
         self.on_change()
 
-    def mark_all(self) -> None:
+    def mark_all(self) -> list[Ticket]:
         """Have every folder scanned whole."""
-        for folder_id in self._mirrors:
-            self.mark(folder_id)
+        return [self.mark(folder_id) for folder_id in self._mirrors]
+
+    def rescan_within(self, folder_id: int, seconds: float) -> None:
+        """Have a folder scanned whole within so many seconds: events from there are not to be relied on."""
+        latest = self._clock.monotonic() + seconds
+        self._rescan_at[folder_id] = min(self._rescan_at.get(folder_id, latest), latest)
 
     @property
     def busy(self) -> bool:
@@ -120,6 +147,7 @@ class Lookout:
                 continue
             self._marks[folder_id] = set()
             self._not_before[folder_id] = now + SPACING_SECONDS
+            self._begun[folder_id] = self._begun.get(folder_id, 0) + 1
             self._tasks[folder_id] = asyncio.create_task(self._survey(mirror, marks))
             self._tasks[folder_id].add_done_callback(partial(self._ended, folder_id))
             started += 1
@@ -233,6 +261,7 @@ class Lookout:
 
     def _ended(self, folder_id: int, task: asyncio.Task[None]) -> None:
         self._tasks.pop(folder_id, None)
+        self._ended_rounds[folder_id] = self._begun[folder_id]
         if not task.cancelled() and task.exception() is not None:
             self._log.error("survey_crashed", exc_info=task.exception())
             self._rescan_at[folder_id] = self._clock.monotonic() + TROUBLED_RESCAN_SECONDS

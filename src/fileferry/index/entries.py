@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fileferry.index.identity import display_text
+from fileferry.index.identity import display_text, shown
 from fileferry.model import Entry, EntryState, Stamp
 
 if TYPE_CHECKING:
@@ -156,10 +156,10 @@ def waiting(
     """Note that a path still moves: look again when it may have come to rest."""
     db.execute(
         "UPDATE entry SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?, due_at = ?,"
-        " seen_at = CASE WHEN ? THEN seen_at ELSE ? END,"
+        " seen_at = CASE WHEN ? AND seen_at <= ? THEN seen_at ELSE ? END,"
         " unsettled_at = COALESCE(unsettled_at, ?), state = CASE WHEN held_id IS NULL THEN 'pending' ELSE 'stale' END"
         " WHERE folder_id = ? AND path = ?",
-        (*numbers(stamp), until, stamp == entry.stamp, now, now, entry.folder_id, entry.path),
+        (*numbers(stamp), until, stamp == entry.stamp, now, now, now, entry.folder_id, entry.path),
     )
 
 
@@ -237,9 +237,29 @@ def _entry(row: tuple[Any, ...]) -> Entry:
 def evidence(
     db: sqlite3.Connection, folder_id: int, *, limit: int
 ) -> tuple[list[tuple[bytes, Stamp]], int]:
-    """Return some files that should be there, with their stamps, and how many there are (counted to a few only)."""
+    """Return some files that should be there, with their stamps, and how many there are (counted to a few only).
+
+    Those that were missed a moment ago count too: events may have told of each of them before anybody looked at the
+    root. What somebody approved or chose to keep does not.
+    """
     rows = db.execute(
-        f"SELECT path, {_STAMP} FROM entry WHERE folder_id = ? AND absent = 0 AND state <> 'ignored' LIMIT ?",  # noqa: S608
+        f"SELECT path, {_STAMP} FROM entry WHERE folder_id = ? AND (absent = 0 OR held_id IS NOT NULL)"  # noqa: S608
+        " AND approved = 0 AND state NOT IN ('ignored', 'kept') LIMIT ?",
         (folder_id, limit),
     ).fetchall()
     return [(row[0], Stamp(*row[1:])) for row in rows], len(rows)
+
+
+def trouble(db: sqlite3.Connection, folder_id: int, path: bytes) -> list[tuple[str, str]]:
+    """Return what could not be done at and below a path: the path as text, and why."""
+    low, high = span(path)
+    return [
+        (shown(found), str(error or state))
+        for found, state, error in db.execute(
+            "SELECT entry.path, state, COALESCE(entry.error, content.error) FROM entry"
+            " LEFT JOIN content ON content.id = entry.want_id"
+            " WHERE folder_id = ?1 AND (path = ?2 OR (path >= ?3 AND path < ?4))"
+            " AND state IN ('rejected', 'error', 'unknown') ORDER BY path LIMIT 1000",
+            (folder_id, path, low, high),
+        )
+    ]

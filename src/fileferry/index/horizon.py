@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fileferry.index import entries
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -91,3 +93,15 @@ def tally(db: sqlite3.Connection) -> Tally:
         "SELECT COALESCE(sum(size), 0) FROM entry WHERE state IN ('pending', 'stale') AND absent = 0"
     ).fetchone()[0]
     return Tally(states, held, pending)
+
+
+def is_moving(db: sqlite3.Connection, folder_id: int, path: bytes) -> bool:
+    """Say whether anything at or below a path is not yet in a final state; what is held does not count."""
+    low, high = entries.span(path)
+    row = db.execute(
+        "SELECT 1 FROM entry WHERE folder_id = ?1 AND (path = ?2 OR (path >= ?3 AND path < ?4))"
+        " AND hold_id IS NULL AND state NOT IN ('ignored', 'kept')"
+        " AND (absent = 1 OR state IN ('pending', 'stale')) LIMIT 1",
+        (folder_id, path, low, high),
+    ).fetchone()
+    return row is not None

@@ -88,7 +88,8 @@ class Reader:
     def rows(self, sql: str, arguments: object = ()) -> Iterator[sqlite3.Row]:
         """Run a query."""
         try:
-            yield from self._db.execute(sql, arguments)  # type: ignore[arg-type]  # a sequence or a mapping
+            for row in self._db.execute(sql, arguments):  # type: ignore[arg-type]  # a sequence or a mapping
+                yield row  # noqa: UP028 - `yield from` would close the cursor after its connection
         except sqlite3.DatabaseError as error:
             raise _unreadable(self.path, error) from error
 

@@ -1,7 +1,7 @@
 """A transport that reads request bodies off the loop.
 
 The SDK's multipart body reads its file in 64 KiB pieces where it stands, on the event loop. Bodies of some size are
-therefore iterated in a worker, a megabyte at a time; small ones are in memory already and pass as they are.
+therefore iterated in a worker, a megabyte at a time; small ones are in memory already and are sent in one piece.
 """
 
 from __future__ import annotations
@@ -29,13 +29,25 @@ class StreamingTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Pass a request on."""
         length = int(request.headers.get("content-length", "0"))
-        if length > LARGE_BYTES and isinstance(request.stream, httpx2.SyncByteStream):
-            request.stream = _Offloaded(request.stream, self._offload)
+        if isinstance(request.stream, httpx2.SyncByteStream):
+            if length > LARGE_BYTES:
+                request.stream = _Offloaded(request.stream, self._offload)
+            elif length:
+                # In memory already: one piece is one write, instead of one for each line of the form.
+                request.stream = _Whole(b"".join(request.stream))
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close the wrapped transport."""
         await self._inner.aclose()
+
+
+class _Whole(httpx2.AsyncByteStream):
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
 
 
 class _Offloaded(httpx2.AsyncByteStream):

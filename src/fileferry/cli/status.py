@@ -1,0 +1,124 @@
+"""`fileferry status`: how things stand, from the index, and from the daemon where one answers."""
+
+from __future__ import annotations
+
+import time
+
+from fileferry.cli.summary import FAILED, PENDING, summarize
+from fileferry.cli.text import count, safe
+from fileferry.errors import DaemonUnreachable, FerryError
+
+TYPE_CHECKING = False  # the real one lives in typing
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from typing import Any
+
+    from fileferry.cli.context import Context
+
+REPAINT_SECONDS = 2.0
+_CLEAR = "\x1b[H\x1b[2J"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `status`."""
+    parser.add_argument(
+        "--watch", action="store_true", help="print it again every 2 seconds until interrupted"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Print one line that says it all, then the details."""
+    directory = context.state_directory(arguments.config)
+    while True:
+        with context.reader(arguments.config) as reader:
+            status = summarize(reader, time.time())  # noqa: TID251 - the clock module costs an asyncio
+        status["daemon"] = _daemon(directory)
+        status["watch"] = _watch(status["daemon"])
+        if arguments.json:
+            context.json(status)
+        else:
+            if arguments.watch and context.out.isatty():
+                context.out.write(_CLEAR)
+            for line in _lines(status):
+                context.say(safe(line))
+        if not arguments.watch:
+            return 0
+        context.out.flush()
+        time.sleep(REPAINT_SECONDS)
+
+
+def _daemon(directory: str) -> dict[str, Any]:
+    from fileferry.cli.daemon_client import DaemonClient
+
+    try:
+        return {"running": True, **DaemonClient(directory).get("/v1/status")}
+    except DaemonUnreachable:
+        return {"running": False}
+    except FerryError as error:
+        return {"running": True, "trouble": error.message}
+
+
+def _watch(daemon: dict[str, Any]) -> str:
+    """Sum up how changes are noticed: by the folder that is watched worst."""
+    if not daemon["running"]:
+        return "off"
+    states = set(dict(daemon.get("watch") or {}).values())
+    return next((state for state in ("polling", "degraded", "ok") if state in states), "off")
+
+
+def _lines(status: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"{count(status['in_sync'], 'file')} in sync, {status['pending']:,} pending, {status['failed']:,} in error,"
+        f" next renewal {status['next_renewal'] or 'none'}, watch {status['watch']},"
+        f" {count(status['held_deletes'], 'delete')} held"
+    )
+    for folder in status["folders"]:
+        yield from _folder_lines(folder)
+    remote = status["remote"]
+    if remote["halt"]:
+        yield f"halted: remote: {remote['halt']}"
+        yield "  hint: `fileferry accept remote` if that was meant"
+    for hold in status["holds"]:
+        yield f"held {hold['hold']}: {count(hold['files'], hold['kind'])} of {hold['folder']}: {hold['reason']}"
+        yield f"  hint: `fileferry approve {hold['hold']}` or `fileferry discard {hold['hold']}`"
+    leaving = remote["retiring"] + remote["deleting"]
+    if leaving:
+        yield f"{count(leaving, 'remote file')} to be deleted, the next from {status['next_delete'] or 'never'}"
+    if remote["without_path"]:
+        yield f"{count(remote['without_path'], 'remote file')} with no path (`fileferry purge` deletes all)"
+    yield from _daemon_lines(status)
+
+
+def _folder_lines(folder: dict[str, Any]) -> Iterator[str]:
+    files = folder["files"]
+    total = sum(files.values()) - files["ignored"]
+    words = [f"{count(total, 'file')}"]
+    words += [f"{files[state]:,} {state}" for state in (*PENDING, *FAILED, "kept") if files[state]]
+    scan = f"scanned {folder['last_scan']}" if folder["last_scan"] else "never scanned whole"
+    yield f"{folder['name']}  {folder['root']}  {folder['state']}: {', '.join(words)}; {scan}"
+    if folder["state"] == "halted":
+        yield f"  halted: {folder['halt']}"
+        if str(folder["halt"]).startswith(("emptied", "replaced")):
+            yield f"  hint: `fileferry accept root {folder['name']}` if that was meant"
+    if folder["state"] == "detached":
+        yield f"  not in the configuration: `fileferry forget {folder['name']}` ends it"
+
+
+def _daemon_lines(status: dict[str, Any]) -> Iterator[str]:
+    daemon = status["daemon"]
+    last = status["last_scan"] or "never"
+    if not daemon["running"]:
+        yield f"daemon not running; it last worked {last}"
+        return
+    started = f" since {daemon['started_at']}" if daemon.get("started_at") else ""
+    yield f"daemon running{started} (process {daemon.get('pid', '?')}); last whole scan {last}"
+    if daemon.get("paused"):
+        until = f" until {daemon['paused_until']}" if daemon.get("paused_until") else ""
+        yield f"  paused{until}: `fileferry resume` goes on"
+    for name, state in dict(daemon.get("watch") or {}).items():
+        if state != "ok":
+            yield f"  watching {name}: {state}"
+    if daemon.get("trouble"):
+        yield f"  trouble: {daemon['trouble']}"

@@ -1,0 +1,82 @@
+"""A real barrier: what was on disk when somebody asked is uploaded and recorded, or in a final state.
+
+A survey that began after the question has to end first; then the index says what is still under way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fileferry.index import entries, horizon
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from fileferry.clock import Clock
+    from fileferry.daemon.engine import Engine
+    from fileferry.index.writer import Writer
+
+STEP_SECONDS = 0.05
+EMPTY = "the file is empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a wait ended.
+
+    Args:
+        complete: everything is in a final state.
+        troubled: paths that are final without the present bytes having an id, with the reason.
+        paused: nothing is sent now, so waiting makes no sense.
+    """
+
+    complete: bool
+    troubled: tuple[tuple[str, str], ...] = ()
+    paused: bool = False
+
+
+class Barrier:
+    """Waits for paths of a running engine."""
+
+    def __init__(self, engine: Engine, writer: Writer, clock: Clock) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._clock = clock
+
+    async def wait(
+        self, places: Sequence[tuple[int, bytes]], *, timeout_seconds: float | None
+    ) -> Arrival:
+        """Wait for what is at and below these places of folders now.
+
+        Args:
+            places: folder ids with relative paths; b"" is the whole folder.
+            timeout_seconds: how long at most; None: as long as it takes.
+        """
+        deadline = None if timeout_seconds is None else self._clock.monotonic() + timeout_seconds
+        lookout = self._engine.lookout
+        tickets = [lookout.mark(folder_id, path) for folder_id, path in places]
+        while True:
+            if all(lookout.covered(ticket) for ticket in tickets):
+                moving, troubled = await self._writer.run(lambda db: _look(db, places))
+                if not moving:
+                    return Arrival(complete=True, troubled=tuple(troubled))
+                if self._engine.paused:
+                    return Arrival(complete=False, paused=True)
+            if deadline is not None and self._clock.monotonic() >= deadline:
+                return Arrival(complete=False)
+            await self._clock.sleep(STEP_SECONDS)
+
+
+def _look(
+    db: sqlite3.Connection, places: Sequence[tuple[int, bytes]]
+) -> tuple[bool, list[tuple[str, str]]]:
+    troubled: list[tuple[str, str]] = []
+    for folder_id, path in places:
+        if horizon.is_moving(db, folder_id, path):
+            return True, []
+        for shown, error in entries.trouble(db, folder_id, path):
+            if not error.startswith(EMPTY):
+                troubled.append((shown, error))
+    return False, troubled

@@ -1,0 +1,223 @@
+"""The daemon as a process: lock, signals, systemd, orderly stop. What it mirrors is the engine's business."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from fileferry.clock import rfc3339
+from fileferry.daemon.assembly import assemble, connector, open_index
+from fileferry.daemon.barrier import Barrier
+from fileferry.daemon.control import Control
+from fileferry.daemon.lock import Lock
+from fileferry.daemon.notify import Notifier
+from fileferry.daemon.watcher import Watcher
+from fileferry.daemon.workers import ThreadWorkers
+from fileferry.errors import FerryError
+from fileferry.index import holds, horizon
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Mapping
+
+    from fileferry.clock import Clock
+    from fileferry.config.load import Config
+    from fileferry.daemon.engine import Engine
+    from fileferry.daemon.logs import Log
+    from fileferry.index.writer import Writer
+
+STATUS_SECONDS = 1.0
+
+
+class Service:
+    """Runs an engine until a signal, and a new one after each reload.
+
+    Args:
+        load: reads the configuration.
+        environ: the environment.
+        clock, log: collaborators.
+    """
+
+    def __init__(
+        self, load: Callable[[], Config], environ: Mapping[str, str], *, clock: Clock, log: Log
+    ) -> None:
+        self._load = load
+        self._environ = environ
+        self._clock = clock
+        self._log = log
+        self._notifier = Notifier(environ)
+        self._started_at = clock.wall()
+        self._stopping = False
+        self._reloading = False
+        self._engine: Engine | None = None
+        self._watcher: Watcher | None = None
+        self._status_at = 0.0
+
+    def run(self) -> None:
+        """Mirror until SIGTERM or SIGINT.
+
+        Raises:
+            FerryError: it cannot start: configuration, lock, index.
+        """
+        config = self._load()
+        while True:
+            lock = Lock(config.state.directory)
+            try:
+                lock.add_roots(folder.root for folder in config.folders)
+                writer = open_index(config.state.directory, group=config.state.group)
+                try:
+                    asyncio.run(self._serve(config, writer))
+                finally:
+                    writer.close()
+            finally:
+                lock.close()
+            if self._stopping:
+                return
+            config = self._reloaded(config)
+
+    def _reloaded(self, before: Config) -> Config:
+        self._reloading = False
+        try:
+            return self._load()
+        except FerryError as error:
+            self._log.error("reload_failed", error=error.message, hint=error.hint)
+            return before
+
+    async def _serve(self, config: Config, writer: Writer) -> None:
+        workers = ThreadWorkers()
+        connect = connector(
+            config.remote, clock=self._clock, workers=workers, log=self._log, environ=self._environ
+        )
+        assembly = assemble(
+            folders=config.folders,
+            settings=config.remote,
+            state_directory=config.state.directory,
+            writer=writer,
+            workers=workers,
+            clock=self._clock,
+            log=self._log,
+            connect=connect,
+            scan_for_deletes=True,
+        )
+        engine = self._engine = assembly.engine
+        loop = asyncio.get_running_loop()
+        watcher = self._watcher = Watcher(
+            engine.mirrors,
+            engine.lookout,
+            workers=workers,
+            clock=self._clock,
+            loop=loop,
+            log=self._log,
+        )
+        control = Control(
+            engine,
+            writer=writer,
+            barrier=Barrier(engine, writer, self._clock),
+            clock=self._clock,
+            status=self._status,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        watcher.start()
+        await control.start(config.state.directory)
+        self._log.info(
+            "started", version=version("fileferry"), folders=len(config.folders), pid=os.getpid()
+        )
+        self._notifier.ready()
+        try:
+            await engine.run(lambda: self._turn(watcher, writer))
+        finally:
+            if self._stopping:
+                self._notifier.stopping()
+            await control.stop(config.state.directory)
+            await workers.run(watcher.stop)
+            workers.close()
+        self._log.info("stopped" if self._stopping else "reloading")
+
+    async def _turn(self, watcher: Watcher, writer: Writer) -> None:
+        self._notifier.alive()
+        await watcher.tend()
+        now = self._clock.monotonic()
+        if now >= self._status_at:
+            self._status_at = now + STATUS_SECONDS
+            line = await writer.run(self._status_line)
+            self._notifier.status(line)
+
+    def _stop(self) -> None:
+        if self._stopping:
+            # A second signal means now: the kernel lets go of the locks, the next start goes on from the index.
+            os._exit(128 + signal.SIGTERM)
+        self._stopping = True
+        if self._engine is not None:
+            self._engine.stop()
+
+    def _reload(self) -> None:
+        self._reloading = True
+        self._notifier.reloading(int(self._clock.monotonic() * 1e6))
+        if self._engine is not None:
+            self._engine.stop()
+
+    def _status_line(self, db: sqlite3.Connection) -> str:
+        tally = horizon.tally(db)
+        states = tally.states
+        failed = sum(states.get(name, 0) for name in ("rejected", "error", "unknown"))
+        pending = states.get("pending", 0) + states.get("stale", 0)
+        parts = [
+            f"{states.get('synced', 0)} in sync",
+            f"{pending} pending",
+            f"{failed} in error",
+            f"watch {self._worst_coverage()}",
+        ]
+        parts += [f"{hold.files} {hold.kind}s held ({hold.name})" for hold in holds.undecided(db)]
+        assert self._engine is not None
+        parts += [f"halted: {detail}" for detail in self._engine.lookout.troubles.values()]
+        trouble = self._engine.liaison.trouble
+        if trouble is not None:
+            parts.append(trouble.message)
+        return ", ".join(parts)
+
+    def _worst_coverage(self) -> str:
+        assert self._watcher is not None
+        order = ("polling", "degraded", "ok")
+        found = {str(value) for value in self._watcher.coverage.values()}
+        return next((name for name in order if name in found), "ok")
+
+    def _status(self) -> dict[str, Any]:
+        engine, watcher = self._engine, self._watcher
+        assert engine is not None
+        assert watcher is not None
+        until = engine.switches.paused_until if engine.paused else None
+        trouble = engine.liaison.trouble
+        return {
+            "running": True,
+            "pid": os.getpid(),
+            "version": version("fileferry"),
+            "started_at": rfc3339(self._started_at),
+            "paused": until is not None,
+            "paused_until": None if until in {None, float("inf")} else rfc3339(until or 0.0),
+            "watch": {
+                engine.mirrors[folder_id].folder.name: str(coverage)
+                for folder_id, coverage in watcher.coverage.items()
+            },
+            "watch_overflows": watcher.overflows,
+            "passes": engine.passes,
+            "last_pass_at": None if engine.last_pass_at is None else rfc3339(engine.last_pass_at),
+            "in_flight": engine.progress.in_flight_files,
+            "in_flight_bytes": engine.progress.in_flight_bytes,
+            "uploaded": engine.progress.sent_files,
+            "uploaded_bytes": engine.progress.sent_bytes,
+            "deleted": engine.progress.deleted,
+            "clock_skew_seconds": engine.liaison.server_now() - self._clock.wall(),
+            "trouble": None if trouble is None else trouble.message,
+            "halted": dict(
+                zip(
+                    (engine.mirrors[key].folder.name for key in engine.lookout.troubles),
+                    engine.lookout.troubles.values(),
+                    strict=True,
+                )
+            ),
+        }

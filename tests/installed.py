@@ -1,0 +1,126 @@
+"""fileferry as it is installed: the real command in processes of its own, in a directory of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Installation"]
+
+KEY = "sk-test-only"
+
+
+class Installation:
+    """A configuration, a state directory, a folder named `docs` and an environment."""
+
+    def __init__(self, home: Path, base_url: str = "http://127.0.0.1:9/v1") -> None:
+        self.home = home
+        self.folder = home / "docs"
+        self.folder.mkdir(parents=True)
+        self.state = home / "state"
+        self.config = home / "config.toml"
+        self.base_url = base_url
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "FILEFERRY_CONFIG": str(self.config),
+            "OPENAI_API_KEY": KEY,
+            "COLUMNS": "100",
+            "PYTHONWARNINGS": "error",
+        }
+        self.configure()
+
+    def configure(
+        self,
+        folders: Mapping[str, Path] | None = None,
+        *,
+        remote: str = "",
+        state: str = "",
+        **options: object,
+    ) -> None:
+        """Write the configuration anew; `options` go into every folder."""
+        options = {"settle": "0s", "delete_delay": "0s", "retire_delay": "0s", **options}
+        lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in options.items())
+        folders = {"docs": self.folder} if folders is None else folders
+        self.config.write_text(
+            f'[remote]\nbase_url = "{self.base_url}"\nlist_lag = "0s"\n{remote}\n'
+            f'[state]\ndirectory = "{self.state}"\n{state}\n'
+            + "".join(
+                f'[[folder]]\nname = "{name}"\npath = "{path}"\n{lines}'
+                for name, path in folders.items()
+            )
+        )
+
+    @property
+    def command(self) -> list[str]:
+        """Return what starts the command."""
+        script = Path(sys.executable).with_name("fileferry")
+        return [str(script)] if script.exists() else [sys.executable, "-m", "fileferry"]
+
+    def run(
+        self,
+        *args: str | bytes | Path,
+        check: int | None = None,
+        text_input: str | None = None,
+        cwd: Path | None = None,
+        **environ: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command; with `check`, expect this exit code."""
+        done = subprocess.run(
+            [*self.command, *args],
+            env={**self.environ, **environ},
+            cwd=cwd or self.home,
+            input=text_input,
+            stdin=subprocess.DEVNULL if text_input is None else None,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=50,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        if check is not None:
+            assert done.returncode == check, (
+                f"{done.args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            )
+        return done
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        """Start a command that goes on, such as `run`."""
+        return subprocess.Popen(
+            [*self.command, *args],
+            env=self.environ,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def json(self, *args: str | bytes | Path, check: int = 0) -> Any:
+        """Run a command with `--json` and return what it printed."""
+        return json.loads(self.run(*args, "--json", check=check).stdout)
+
+    def json_lines(self, *args: str | bytes | Path, check: int = 0) -> list[Any]:
+        """Run a command with `--json` that prints an object a line."""
+        return [
+            json.loads(line) for line in self.run(*args, "--json", check=check).stdout.splitlines()
+        ]
+
+    def write(self, path: str | bytes, content: bytes) -> Path:
+        """Write a file below the folder and return where it is."""
+        whole = Path(os.fsdecode(os.path.join(os.fsencode(self.folder), os.fsencode(path))))
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        whole.write_bytes(content)
+        return whole
+
+    def sync(self, *args: str, check: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run `sync`."""
+        return self.run("sync", *args, check=check)
+
+    def file_id(self, path: str) -> str:
+        """Return the id of a path of the folder."""
+        return self.run("id", f"docs:{path}", check=0).stdout.strip()

@@ -1,0 +1,150 @@
+"""One history from its beginning to its end: play it, mend everything, wait for rest, ask the witness."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fileferry.index import entries
+from simulation import history
+from simulation.history import Restart
+from simulation.witness import Witness
+from simulation.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulation.history import Step
+    from simulation.world import Figures, Violation
+
+REST_SECONDS = 6 * 3_600.0
+LOOK_SECONDS = 20.0
+QUIET_SECONDS = 400.0
+MEMORY = "/dev/shm"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a history."""
+
+    seed: int
+    figures: Figures
+    violations: tuple[Violation, ...]
+    trace: tuple[tuple[float, str], ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Say whether every rule held."""
+        return not self.violations
+
+    def report(self, *, with_trace: bool = False) -> str:
+        """Say what went wrong, and how to see it again."""
+        lines = [f"seed {self.seed}:"]
+        lines += [f"  {bad.at:10.3f}  {bad.rule}: {bad.detail}" for bad in self.violations]
+        lines.append(f"  again: python tests/simulation/run.py --seed {self.seed} --trace")
+        if with_trace:
+            lines += [f"  {at:10.3f}  {text}" for at, text in self.trace]
+        return "\n".join(lines)
+
+
+def play(seed: int, steps: Sequence[Step] | None = None) -> Outcome:
+    """Play the history of a seed, or these steps in its world."""
+    home = tempfile.mkdtemp(prefix="ferry-", dir=MEMORY if os.path.isdir(MEMORY) else None)
+    try:
+        return _play(seed, history.make(seed) if steps is None else steps, home)
+    finally:
+        shutil.rmtree(home)
+
+
+def _play(seed: int, steps: Sequence[Step], home: str) -> Outcome:
+    world = World(seed, home)
+    try:
+        witness = Witness(world)
+        history.furnish(world, seed)
+        _Story(world, witness, steps).tell()
+    finally:
+        world.close()
+    return Outcome(seed, world.figures, tuple(world.violations), tuple(world.trace))
+
+
+class _Story:
+    def __init__(self, world: World, witness: Witness, steps: Sequence[Step]) -> None:
+        self._world = world
+        self._witness = witness
+        self._steps = steps
+        self._position = 0
+
+    def tell(self) -> None:
+        """Play all of it; what went wrong is in the world's violations."""
+        world = self._world
+        while self._position < len(self._steps):
+            world.live(self._next_steps)
+        world.live(self._end)
+        if not world.violations:
+            world.live(self._once_more)
+        self._count()
+
+    async def _next_steps(self) -> None:
+        while self._position < len(self._steps):
+            step = self._steps[self._position]
+            self._position += 1
+            await asyncio.sleep(step.after_seconds)
+            try:
+                await history.act(self._world, self._witness, step)
+            except Restart:
+                return
+
+    async def _end(self) -> None:
+        """Mend everything, and wait until nothing is left to be done."""
+        world, witness = self._world, self._witness
+        mend(world)
+        await ask_again(world)
+        world.tell("mended")
+        deadline = world.now() + REST_SECONDS
+        while problems := witness.problems():
+            if world.now() >= deadline or world.violations:
+                for problem in problems:
+                    world.object("it converges", problem)
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        witness.is_final = True
+        world.tell("at rest")
+        assert world.assembly is not None
+        world.assembly.engine.lookout.mark_all()
+        await asyncio.sleep(QUIET_SECONDS)
+
+    async def _once_more(self) -> None:
+        """Start again, and find nothing to do."""
+        await asyncio.sleep(QUIET_SECONDS)
+        for problem in self._witness.problems():
+            self._world.object("it stays as it is", problem)
+
+    def _count(self) -> None:
+        world = self._world
+        world.figures.lost_answers = 0
+
+
+def mend(world: World) -> None:
+    """Take away whatever is wrong with the world."""
+    world.plan.fuse = None
+    world.plan.full_commits = world.plan.slow_work = 0
+    world.emulator.clear_faults()
+    world.disk.troubles.clear()
+    for place in list(world.disk.away):
+        world.disk.bring_back(place)
+
+
+async def ask_again(world: World) -> None:
+    """Do what `fileferry retry` does: an answer that was taken for final may have been a passing one."""
+    assert world.writer is not None
+    assert world.assembly is not None
+    now = world.clock.wall()
+    await world.writer.run(lambda db: entries.retry(db, None, None, now=now))
+    world.assembly.engine.liaison.retry()
+
+
+__all__ = ["Outcome", "mend", "play"]
