@@ -1,6 +1,5 @@
 """The commands that change the index, each on an installation of its own: what they do here and at the remote."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,10 +31,11 @@ def stored(it: Installation, emulator: EmulatorProcess) -> list[str]:
     return sorted(
         str(file["filename"])
         for file in emulator.files()
-        if file["project"] == project and file["state"] == "live"
+        if file["project"] == project and not file["deleted"]
     )
 
 
+@pytest.mark.slow
 def test_held_deletes_are_approved_or_discarded_by_name(
     it: Installation, emulator: EmulatorProcess
 ) -> None:
@@ -103,6 +103,7 @@ def test_a_folder_is_forgotten_only_when_it_left_the_configuration_and_after_a_y
     assert [folder["name"] for folder in it.json("status")["folders"]] == ["other"]
 
 
+@pytest.mark.slow
 def test_forget_alone_leaves_remote_files_for_a_folder_with_the_same_bytes(
     it: Installation, emulator: EmulatorProcess
 ) -> None:
@@ -141,7 +142,7 @@ def test_purge_without_the_remote_says_what_is_left_and_a_later_one_deletes_it(
 ) -> None:
     it.write("a.txt", b"ours")
     it.sync()
-    emulator.add_fault("status", method="DELETE", status=503, times=1)
+    emulator.add_fault("status", method="DELETE", status=503, count=1)
     done = it.run("purge", "--yes", check=5)
     assert "1 remote file still to be deleted" in done.stderr
     emulator.clear_faults()
@@ -150,14 +151,15 @@ def test_purge_without_the_remote_says_what_is_left_and_a_later_one_deletes_it(
     assert stored(it, emulator) == []
 
 
+@pytest.mark.slow
 def test_prune_ignored_deletes_what_only_ignored_paths_need(
     it: Installation, emulator: EmulatorProcess
 ) -> None:
     it.write("a.txt", b"kept")
-    it.write("copy.tmp", b"kept")
-    it.write("gone.tmp", b"ignored now")
+    it.write("left/a.txt", b"kept")
+    it.write("left/gone.txt", b"ignored now")
     it.sync()
-    it.configure(ignore=["*.tmp"])
+    it.configure(ignore=["left/"])
     it.sync()
     assert len(stored(it, emulator)) == 2
     result = it.json("prune-ignored")
@@ -171,16 +173,19 @@ def test_accept_root_goes_on_with_a_replaced_root(it: Installation) -> None:
     for number in range(3):
         it.write(f"{number}.txt", b"old %d" % number)
     it.sync()
-    shutil.rmtree(it.folder)
+    it.folder.rename(it.home / "away")
     it.folder.mkdir()
+    it.write("new.txt", b"new")
     it.sync(check=8)
     assert it.json("status")["folders"][0]["state"] == "halted"
     assert it.json("accept", "root")["accepted"] == ["docs"]
     assert it.run("accept", "root", check=0).stderr == "nothing asks for that\n"
     it.sync()
+    assert [row["path"] for row in it.json_lines("ls")] == ["new.txt"]
     it.run("accept", "root", "nobody", check=4)
 
 
+@pytest.mark.slow
 def test_accept_remote_sends_everything_to_the_other_project_and_deletes_nothing_at_the_old(
     it: Installation, emulator: EmulatorProcess
 ) -> None:
@@ -202,21 +207,21 @@ def test_accept_remote_sends_everything_to_the_other_project_and_deletes_nothing
     it.sync()
     assert it.file_id("a.txt") != before
     assert not [one for one in emulator.requests() if one["method"] == "DELETE"]
-    states = {str(file["id"]): file["state"] for file in emulator.files()}
-    assert states[before] == "live"
+    deleted = {str(file["id"]): file["deleted"] for file in emulator.files()}
+    assert deleted[before] is False
     assert "belongs to" in it.run("accept", "remote", check=0).stderr
 
 
-def test_accept_remote_of_another_endpoint_needs_no_key(
-    it: Installation, emulator: EmulatorProcess
-) -> None:
+def test_accept_remote_of_another_organization_needs_no_key(it: Installation) -> None:
     it.write("a.txt", b"first")
     it.sync()
-    it.base_url = emulator.base_url.replace("127.0.0.1", "localhost")
-    it.configure()
+    it.configure(remote='organization = "org-other"')
     it.sync(check=8)
+    it.environ["OPENAI_API_KEY"] = ""
     result = it.json("accept", "remote")
     assert (result["changed"], result["lost"]) == (True, 1)
+    it.run("id", "docs:a.txt", check=6)
+    it.environ["OPENAI_API_KEY"] = "sk-whoever"
     it.sync()
     it.run("id", "docs:a.txt", check=0)
 
@@ -239,8 +244,8 @@ def test_a_daemon_does_what_is_asked_and_is_paused_and_resumed(it: Installation)
         it.run("forget", "docs", "--yes", check=1)
     finally:
         daemon.terminate()
-        _, err = daemon.communicate(timeout=20)
-        assert "Traceback" not in err
+        daemon.communicate(timeout=20)
+    assert daemon.returncode == 0
 
 
 def _until_held(it: Installation) -> None:

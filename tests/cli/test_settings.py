@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fileferry.index import contents, entries, folders
+from fileferry.index.connection import close_writer, open_writer
+from fileferry.model import ContentKey, Stamp
 from installed import KEY, Installation
 
 
@@ -122,3 +125,21 @@ def test_emulator_prints_its_address_first_and_keeps_its_data(it: Installation) 
     assert process.returncode == 0
     assert data.exists()
     it.run("emulator", "--host", "192.0.2.1", check=1)
+
+
+@pytest.mark.parametrize(("files", "code"), [(48, 0), (49, 78)])
+def test_config_check_refuses_more_files_than_can_be_renewed_in_their_life(
+    it: Installation, files: int, code: int
+) -> None:
+    it.configure(expires_after="1h", remote="uploads_per_minute = 1")
+    it.state.mkdir()
+    db = open_writer(str(it.state / "index.db"))
+    folder_id = folders.add(db, name="docs", root=bytes(it.folder))
+    for number in range(files):
+        content_id = contents.identify(db, ContentKey(f"xxh3_128:{number}", 1, "user_data", "", ""))
+        path = b"%d" % number
+        entries.saw(db, folder_id, path, Stamp(1, 1, 1, number, 1), now=0.0, due_at=0.0)
+        db.execute("UPDATE entry SET held_id = ? WHERE path = ?", (content_id, path))
+    close_writer(db)
+    done = it.run("config", "check", check=code)
+    assert ("80 %" in done.stderr) == (code == 78)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LONGEST_STANDSTILL = 200_000  # turns of the loop in one moment: something spins
+LONGEST_STANDSTILL = 100_000  # turns of the loop without a wait: something spins
+TURN_SECONDS = 1e-6  # as on a real machine, everything takes a moment
 
 
 class Deadlock(Exception):
@@ -36,6 +37,7 @@ class _Selector:
         if timeout > 0:
             self.now += timeout
             self._turns = 0
+        self.now += TURN_SECONDS
         self._turns += 1
         if self._turns > LONGEST_STANDSTILL:
             raise Livelock(f"the loop spins at {self.now:.3f} s")

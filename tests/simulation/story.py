@@ -114,8 +114,12 @@ class _Story:
         witness.is_final = True
         world.tell("at rest")
         assert world.assembly is not None
-        world.assembly.engine.lookout.mark_all()
+        engine = world.assembly.engine
+        engine.lookout.mark_all()
+        passes = engine.passes
         await asyncio.sleep(QUIET_SECONDS)
+        if engine.passes - passes > QUIET_SECONDS / 4:
+            world.object("nothing polls without end", f"{engine.passes - passes} passes at rest")
 
     async def _once_more(self) -> None:
         """Start again, and find nothing to do."""

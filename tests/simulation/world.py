@@ -13,6 +13,7 @@ import os
 import random
 import sqlite3
 import tempfile
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -192,9 +193,13 @@ class World:
             self.figures.crashes += 1
         except (sqlite3.OperationalError, OSError) as error:
             if self.expected_errors == 0:
-                raise
+                self.object("the engine goes on", repr(error))
+                return
             self.expected_errors -= 1
             self.tell(f"ended by {error!r}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, this history has failed by it
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            self.object("the engine goes on", f"{error!r} at {place.filename}:{place.lineno}")
         finally:
             self.is_dead = True
             if writer is not None:

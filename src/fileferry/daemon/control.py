@@ -83,6 +83,7 @@ class Control:
         config = uvicorn.Config(
             self.app(),
             ws="none",
+            lifespan="off",
             loop="asyncio",
             interface="asgi3",
             log_config=None,

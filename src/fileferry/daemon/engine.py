@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from fileferry.daemon.progress import Progress
     from fileferry.daemon.workers import Workers
     from fileferry.index.horizon import Horizon
+    from fileferry.index.leaving import Leaving
     from fileferry.index.writer import Writer
     from fileferry.model import Entry, Found
 
 INSPECT_BATCH = 256
 LONGEST_SLEEP_SECONDS = 20.0
 STOP_GRACE_SECONDS = 5.0
+OVERDUE_SECONDS = 0.01
+LONGEST_OVERDUE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -78,6 +81,10 @@ class Engine:
         liaison: what speaks to the remote; it connects when first needed.
         writer, workers, clock, progress, log: collaborators.
         multipart: whether files over 512 MB have a way.
+
+    Attributes:
+        longest_sleep_seconds: how long the loop rests at most.
+        on_step: called after each step of a pass, which may have many: the watchdog of a service wants to know.
     """
 
     def __init__(
@@ -109,7 +116,10 @@ class Engine:
         self._multipart = multipart
         self._wake = asyncio.Event()
         self._stopping = False
+        self._idle_passes = 0
         self._long_reads: dict[asyncio.Task[None], tuple[int, bytes]] = {}
+        self.longest_sleep_seconds = LONGEST_SLEEP_SECONDS
+        self.on_step: Callable[[], None] = lambda: None
         lookout.on_change = self.wake
         liaison.on_change = self.wake
 
@@ -166,6 +176,7 @@ class Engine:
             await self._leave(summary)
             await self.liaison.audit_if_due()
         self.passes += 1
+        self._idle_passes = self._idle_passes + 1 if summary.idle else 0
         self.last_pass_at = self._clock.wall()
         if not summary.idle:
             self._log.info(
@@ -196,6 +207,7 @@ class Engine:
                     self._read_long(mirror, entry)
             if short:
                 await self._read(short, summary.placed)
+                self.on_step()
                 if not self.paused and self.liaison.is_ready:
                     await self.liaison.send(await self._horizon())
 
@@ -247,8 +259,11 @@ class Engine:
         if self._moving():
             return  # a rename may still be matched, and new ids come before old ones go
         summary.let_go = await self._departures.let_go(delete_now=self.switches.delete_now)
-        delete = self.liaison.delete
-        summary.deleted = await self._departures.delete(delete)
+        summary.deleted = await self._departures.delete(self._delete)
+
+    async def _delete(self, item: Leaving) -> None:
+        await self.liaison.delete(item)
+        self.on_step()
 
     async def _horizon(self) -> Horizon:
         return await self._writer.run(horizon.look)
@@ -278,16 +293,19 @@ class Engine:
     def _seconds_to(self, ahead: Horizon) -> float:
         now = self._clock.wall()
         server_now = self.liaison.server_now()
-        moments = [LONGEST_SLEEP_SECONDS, self.lookout.due_in_seconds()]
+        # What is overdue was due in the pass that just ended, and waits for something that may not wake us: a remote
+        # that is down, a root that is away, a pause. It is tried again soon, and less and less often.
+        again = min(OVERDUE_SECONDS * 2 ** min(self._idle_passes, 16), LONGEST_OVERDUE_SECONDS)
+        moments = [self.longest_sleep_seconds, self.lookout.due_in_seconds()]
         moments += [at - now for at in (ahead.read_at, ahead.send_at) if at is not None]
         if ahead.renew_at is not None:
             moments.append(ahead.renew_at - server_now)
         if ahead.delete_at is not None:
             moments.append(ahead.delete_at - now)
         if ahead.absent:
-            moments.append(self._departures.look_again_seconds)
+            moments.append(max(self._departures.look_again_seconds, again))
         moments.append(self.liaison.due_in_seconds(ahead))
-        return max(min(moments), self.liaison.breath_seconds if self._moving() else 0.01)
+        return min(max(moment, OVERDUE_SECONDS) if moment > 0 else again for moment in moments)
 
     async def _sleep(self, seconds: float) -> None:
         waiter = asyncio.ensure_future(self._wake.wait())

@@ -62,8 +62,6 @@ class Liaison:
         halted: why nothing may be sent or deleted until somebody accepts it, or None.
     """
 
-    breath_seconds = 0.01
-
     def __init__(
         self,
         connect: Callable[[], tuple[Remote, Pace]],

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fileferry.daemon.enlist import note_rules_files
-from fileferry.index import entries, folders, holds
+from fileferry.index import entries, folders, holds, wants
 from fileferry.local import root
 from fileferry.local.root import Identity, RootTrouble
 from fileferry.local.scanner import RULES_NAME
@@ -220,6 +220,7 @@ class Lookout:
         now = self._clock.wall()
         note_rules_files(db, mirror, survey.rules_files)
         folders.scanned(db, folder_id, began_at=began_at, ended_at=now)
+        wants.call_again(db, folder_id, now=now)
         if folders.is_judged(db, folder_id):
             return
         files, size = holds.waiting_uploads(db, folder_id)

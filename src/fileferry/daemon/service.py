@@ -103,6 +103,10 @@ class Service:
             scan_for_deletes=True,
         )
         engine = self._engine = assembly.engine
+        engine.on_step = self._notifier.alive
+        if self._notifier.watchdog_seconds is not None:
+            third = self._notifier.watchdog_seconds / 3  # two reports may be late or lost
+            engine.longest_sleep_seconds = min(engine.longest_sleep_seconds, third)
         loop = asyncio.get_running_loop()
         watcher = self._watcher = Watcher(
             engine.mirrors,

@@ -82,12 +82,15 @@ class Surveyor:
         except SourceUnreadable as error:
             self._note(mirror, [("dark", path, error.message)])
             return Survey(dark=1)
-        if not stat.S_ISREG(status.st_mode):
-            if mirror.leaves_out(path, is_dir=True):
+        try:
+            if mirror.leaves_out(path, is_dir=stat.S_ISDIR(status.st_mode)):
                 return Survey()
-            return self.directory(mirror, path)
-        if mirror.leaves_out(path):
-            return Survey()
+            if stat.S_ISDIR(status.st_mode):
+                return self.directory(mirror, path)
+        except OSError as error:  # a directory, or rules above it, that cannot be read
+            reason = f"cannot be read: {(error.strerror or 'unknown error').lower()}"
+            self._note(mirror, [("dark", path, reason)])
+            return Survey(dark=1)
         self._note(mirror, [("saw", path, status)])
         return Survey(seen=1, changed=1)
 
@@ -163,7 +166,11 @@ def _unmatched(
         return
     if any(path.startswith(place + b"/") for place in dark):
         return
-    if mirror.leaves_out(path):
+    try:
+        is_left_out = mirror.leaves_out(path)
+    except OSError:
+        return  # rules that cannot be read decide nothing
+    if is_left_out:
         survey.left_out += 1
         yield ("left out", path, None)
         return

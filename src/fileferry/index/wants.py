@@ -105,6 +105,19 @@ def look_again(db: sqlite3.Connection, folder_id: int, path: bytes, *, now: floa
     )
 
 
+def call_again(db: sqlite3.Connection, folder_id: int, *, now: float) -> None:
+    """Have sent what paths of a folder still wait for, though nothing says when: it stood down while nobody could
+    give its bytes, because the folder was halted or detached."""
+    db.execute(
+        "UPDATE content SET due_at = ?1 WHERE due_at IS NULL AND id IN"  # noqa: S608
+        " (SELECT want_id FROM entry INDEXED BY entry_want JOIN folder ON folder.id = entry.folder_id"
+        f" WHERE want_id IS NOT NULL AND folder_id = ?2 AND {_SENDABLE})"
+        " AND NOT EXISTS (SELECT 1 FROM remote WHERE content_id = content.id AND state = 'live')"
+        " AND NOT EXISTS (SELECT 1 FROM intent WHERE content_id = content.id AND state <> 'closed')",
+        (now, folder_id),
+    )
+
+
 def _sources(db: sqlite3.Connection, content_id: int) -> tuple[tuple[int, bytes, Stamp], ...]:
     rows = db.execute(
         "SELECT folder_id, path, size, mtime_ns, ctime_ns, inode, device FROM entry"  # noqa: S608

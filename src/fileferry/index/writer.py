@@ -107,6 +107,7 @@ def commit_group(
 
     A job that raises is undone alone. When the commit itself fails (disk full), all of them failed.
     """
+    jobs = [job for job in jobs if job[1].set_running_or_notify_cancel()]
     if not jobs:
         return
     answers: list[tuple[Future[Any], Any, BaseException | None]] = []

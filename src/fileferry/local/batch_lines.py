@@ -47,7 +47,7 @@ class BatchLines:
             return
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # nested a thousand deep is JSON, but no request
             self.problem = f"line {self._count} is not JSON"
             return
         custom_id = request.get("custom_id") if isinstance(request, dict) else None

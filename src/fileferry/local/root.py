@@ -1,6 +1,6 @@
 """The identity of a mirrored root: is this still the directory whose files the index knows?
 
-Evidence, in this order: inode and device, or inode and file-system id, are the pinned ones; or the numbers changed
+Evidence, in this order: inode and file-system id are the pinned ones (device too, where there is no id); or they changed
 (a reboot, a tmpfs, NFS) but known files are there with their sizes and times. A root that lost every file at once,
 or that has none of the known ones, proves nothing: the folder halts, and nothing is concluded about its files.
 Nothing is ever written into the source, so there is no marker file.
@@ -102,8 +102,10 @@ def prove(
         return Proof(
             identity, RootTrouble.EMPTIED, f"`{shown}` is empty, and had {entries:,} files"
         )
-    if pinned.inode == identity.inode and (
-        pinned.device == identity.device or pinned.file_system == identity.file_system
+    # Another disk may get the device number, and every ext4 root is inode 2: where the ids of the file systems differ,
+    # the files have to speak. 0 is no id: FUSE and NFS have none.
+    if pinned == identity or (
+        pinned.inode == identity.inode and pinned.file_system == identity.file_system != 0
     ):
         return Proof(identity)
     if known and _recognised(root, known) < ENOUGH * len(known):

@@ -129,9 +129,15 @@ class Walk:
         status = os.stat(target)
         if stat.S_ISREG(status.st_mode):
             return [(prefix + name, status, None)]
-        if stat.S_ISDIR(status.st_mode) and not _encloses(target, os.path.realpath(here)):
+        if stat.S_ISDIR(status.st_mode) and not self._is_loop(target, prefix):
             return [_directory(prefix, name, here, matcher, device)]
         return []
+
+    def _is_loop(self, target: bytes, prefix: bytes) -> bool:
+        """Say whether a walk that came along `prefix` would be led back to where it has been, and never end."""
+        above = [prefix[:place] for place in range(len(prefix)) if prefix[place : place + 1] == b"/"]
+        real = (os.path.realpath(self.root + b"/" + directory) for directory in (b"", *above))
+        return any(_encloses(target, directory) for directory in real)
 
 
 def _directory(prefix: bytes, name: bytes, here: bytes, matcher: Matcher, device: int) -> _Item:
@@ -148,7 +154,6 @@ def inside(root: bytes, path: bytes) -> bytes | None:
 
 
 def _encloses(target: bytes, here: bytes) -> bool:
-    # A link to a directory that the walk is already in would never end.
     return here == target or here.startswith(target + b"/")
 
 

@@ -35,4 +35,6 @@ def with_nonce(life_seconds: int, used: frozenset[int], pick: Callable[[int], in
         life = min(max(life, LEAST_SECONDS), MOST_SECONDS)
         if life not in used:
             return life
-    return life_seconds
+    # So many uploads alike in a day: further from what was asked for, but still told apart.
+    shorter_yet = range(min(life_seconds, MOST_SECONDS), LEAST_SECONDS - 1, -1)
+    return next(life for life in (*shorter_yet, *range(LEAST_SECONDS, MOST_SECONDS + 1)) if life not in used)

@@ -6,14 +6,10 @@ the public threads in which an upper-case extension was refused.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from fileferry.ignore.rules import Rules
 from fileferry.model import ContentKey, Dedup, Folder, Policy, Rule
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 FILES_LIMIT_BYTES = 512 * 1000**2
 UPLOADS_LIMIT_BYTES = 8 * 1000**3
@@ -29,7 +25,7 @@ def policy_for(folder: Folder, path: bytes) -> Policy:
     name = folder.remote_name
     dedup = folder.dedup
     for rule in folder.rules:
-        if not _matcher(rule.match)(path):
+        if not _matches(rule.match, path):
             continue
         purpose = rule.purpose or purpose
         if rule.expires_never:
@@ -61,7 +57,9 @@ def content_key(folder: Folder, path: bytes, *, digest: str, size: int) -> Conte
     if policy.dedup is Dedup.CONTENT_AND_NAME:
         variant = f"{variant}|{name}"
     elif policy.dedup is Dedup.OFF:
-        variant = f"{variant}|{folder.name}:{path.decode('utf-8', 'backslashreplace')}"
+        # Backslashes are doubled, or `\\xff` might be four characters as well as one byte.
+        exact = path.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+        variant = f"{variant}|{folder.name}:{exact}"
     return ContentKey(digest, size, policy.purpose, extension, variant)
 
 
@@ -109,50 +107,25 @@ def _printable(text: str) -> str:
 
 
 def _shortened(stem: str, suffix: str) -> str:
-    room = max(1, NAME_LIMIT_BYTES - len(suffix.encode()))
+    room = NAME_LIMIT_BYTES - len(suffix.encode())
+    if room < 1:  # what follows the last dot is no extension that anybody asks for
+        stem, suffix, room = stem + suffix, "", NAME_LIMIT_BYTES
     return stem.encode()[:room].decode("utf-8", "ignore") + suffix
 
 
 @lru_cache(maxsize=256)
-def _matcher(pattern: str) -> Callable[[bytes], object]:
-    # Like a .gitignore line: without an inner slash it matches at any depth.
-    anchored = "/" in pattern.strip("/")
-    body = _translate(pattern.strip("/"))
-    return re.compile((b"" if anchored else b"(?:.*/)?") + body, re.DOTALL).fullmatch
+def _pattern(match: str) -> Rules:
+    return Rules([match], default_ignore=False)
 
 
-_TOKEN = re.compile(
-    r"(?P<deep>(?:^|(?<=/))\*\*/)|(?P<rest>\*\*)|(?P<star>\*)|(?P<one>\?)|(?P<set>\[[!^]?\]?[^\]]*\])"
-)
+def _matches(match: str, path: bytes) -> bool:
+    """Say whether a rule is about a path: patterns mean what they mean in ignore rules."""
+    line = _pattern(match).explain(path, False, _no_file)
+    return line is not None and line.source == "config" and not line.negated
 
 
-def _translate(pattern: str) -> bytes:
-    out: list[str] = []
-    position = 0
-    for token in _TOKEN.finditer(pattern):
-        out.append(re.escape(pattern[position : token.start()]))
-        position = token.end()
-        match token.lastgroup:
-            case "deep":
-                out.append("(?:.*/)?")
-            case "rest":
-                out.append(".*")
-            case "star":
-                out.append("[^/]*")
-            case "one":
-                out.append("[^/]")
-            case _:
-                inner = token.group()[1:-1]
-                negated = inner[:1] in {"!", "^"}
-                inner = inner[1:] if negated else inner
-                out.append(f"[{'^' if negated else ''}{inner.replace(chr(92), chr(92) * 2)}]")
-    out.append(re.escape(pattern[position:]))
-    return os_bytes("".join(out))
-
-
-def os_bytes(text: str) -> bytes:
-    """Encode as the file system does: surrogate escapes become the bytes that they stand for."""
-    return text.encode("utf-8", "surrogateescape")
+def _no_file(_path: bytes) -> None:
+    """No `.ferryignore` file has a say in what is sent as what."""
 
 
 __all__ = ["Rule", "content_key", "fingerprint_text", "policy_for", "refusal", "sent_name"]

@@ -11,6 +11,8 @@ GRAIN_SECONDS = (
     0.02  # the kernel stamps with its tick: two writes within one may leave equal stamps
 )
 
+SLIP_SECONDS = 2.0  # how far the clock of a file server may be ahead of ours
+
 
 def quiet_at(
     stamp: Stamp,
@@ -39,5 +41,10 @@ def quiet_at(
 
 
 def is_racy(stamp: Stamp, *, read_at: float) -> bool:
-    """Say whether a file read at that wall second might change once more and keep its stamp."""
-    return max(stamp.ctime_ns, stamp.mtime_ns) / 1e9 > read_at - GRAIN_SECONDS
+    """Say whether a file read at that wall second might change once more and keep its stamp.
+
+    Only its change time says so: programs set the other at will. One that lies further ahead was written by another
+    clock, and the next change will be told from it.
+    """
+    changed_at = stamp.ctime_ns / 1e9
+    return read_at - GRAIN_SECONDS < changed_at <= read_at + SLIP_SECONDS

@@ -145,7 +145,9 @@ class OpenAIRemote:
                     hint="check [remote] base_url: it ends in `/v1` for OpenAI",
                 ) from error
             self._translate(error, may_have_arrived=body.tell() >= upload.size)
-        return self._file(self._read(answer, may_have_arrived=True), answer.headers)
+        return _file(
+            self._read(answer, may_have_arrived=True), answer.headers, may_have_arrived=True
+        )
 
     async def page(self, after: str | None) -> Page:
         """Return the files of the project, oldest first, from behind `after`."""
@@ -157,7 +159,10 @@ class OpenAIRemote:
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
             self._translate(error, may_have_arrived=False)
         body = self._read(answer, may_have_arrived=False)
-        files = tuple(self._file(item, None) for item in body.get("data", ()))
+        data = body.get("data")
+        if not isinstance(data, list):
+            raise _cut_off(may_have_arrived=False, detail="no list of files")
+        files = tuple(_file(item, None, may_have_arrived=False) for item in data)
         more = bool(body.get("has_more")) and bool(files)
         return Page(files, files[-1].file_id if more else None)
 
@@ -168,7 +173,9 @@ class OpenAIRemote:
                 answer = await self._files.retrieve(file_id)
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
             self._translate(error, may_have_arrived=False)
-        return self._file(self._read(answer, may_have_arrived=False), answer.headers)
+        return _file(
+            self._read(answer, may_have_arrived=False), answer.headers, may_have_arrived=False
+        )
 
     async def delete(self, file_id: str) -> None:
         """Delete one file; one that is not there counts as deleted."""
@@ -200,22 +207,6 @@ class OpenAIRemote:
             raise _cut_off(may_have_arrived=may_have_arrived, detail="no JSON object")
         return body
 
-    def _file(self, body: Mapping[str, Any], headers: Mapping[str, str] | None) -> RemoteFile:
-        try:
-            size = body.get("bytes")
-            expires_at = body.get("expires_at")
-            return RemoteFile(
-                file_id=str(body["id"]),
-                name=str(body.get("filename") or ""),
-                size=None if size is None else int(size),
-                purpose=str(body.get("purpose") or ""),
-                created_at=int(body["created_at"]),
-                expires_at=None if expires_at is None else int(expires_at),
-                request_id=None if headers is None else headers.get("x-request-id"),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise _cut_off(may_have_arrived=True, detail="no file object") from error
-
     def _notice(self, headers: Mapping[str, str]) -> None:
         date = headers.get("date")
         if date is not None:
@@ -244,6 +235,25 @@ class OpenAIRemote:
         if may_have_arrived:
             raise OutcomeUnknown(f"the answer was lost: {_words(root)}") from error
         raise RemoteUnavailable(f"the connection broke: {_words(root)}") from error
+
+
+def _file(
+    body: Any, headers: Mapping[str, str] | None, *, may_have_arrived: bool
+) -> RemoteFile:
+    try:
+        size = body.get("bytes")
+        expires_at = body.get("expires_at")
+        return RemoteFile(
+            file_id=str(body["id"]),
+            name=str(body.get("filename") or ""),
+            size=None if size is None else int(size),
+            purpose=str(body.get("purpose") or ""),
+            created_at=int(body["created_at"]),
+            expires_at=None if expires_at is None else int(expires_at),
+            request_id=None if headers is None else headers.get("x-request-id"),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _cut_off(may_have_arrived=may_have_arrived, detail="no file object") from error
 
 
 def _words(error: BaseException) -> str:
@@ -301,6 +311,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             seconds = float(text) * factor
         except ValueError:
             continue
-        if seconds >= 0:
+        if 0 <= seconds < float("inf"):
             return seconds
     return None
