@@ -83,10 +83,12 @@ class _Story:
         world = self._world
         while self._position < len(self._steps):
             world.live(self._next_steps)
+        world.plan.fuse = None
+        world.plan.full_commits = world.plan.slow_work = 0
         world.live(self._end)
         if not world.violations:
             world.live(self._once_more)
-        self._count()
+        world.figures.mistaken_matches = len(self._witness.mistaken)
 
     async def _next_steps(self) -> None:
         while self._position < len(self._steps):
@@ -126,10 +128,6 @@ class _Story:
         await asyncio.sleep(QUIET_SECONDS)
         for problem in self._witness.problems():
             self._world.object("it stays as it is", problem)
-
-    def _count(self) -> None:
-        world = self._world
-        world.figures.lost_answers = 0
 
 
 def mend(world: World) -> None:

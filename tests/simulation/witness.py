@@ -47,6 +47,7 @@ class Witness:
         sent: what we had stored, by id.
         deleted: ids that our own DELETE removed.
         removed_by_others: ids of ours that somebody else deleted.
+        mistaken: ids that were taken for ours without proof, and hold other bytes than their path.
         approved: remote files that somebody released from a hold.
         may_repeat: why an upload may be sent again although its first one exists, if it may.
     """
@@ -57,6 +58,7 @@ class Witness:
         self.foreign: set[str] = set()
         self.deleted: set[str] = set()
         self.removed_by_others: set[str] = set()
+        self.mistaken: set[str] = set()
         self.approved = 0
         self.may_repeat: str | None = None
         self.is_final = False
@@ -174,7 +176,11 @@ class Witness:
         if record is None:
             world.object("an id comes from the API", f"{path!r} {file_id}")
         elif record.sha256 not in world.disk.versions.get(path, ()):
-            world.object("an id's bytes stood at its path", f"{path!r} {file_id} {proof}")
+            if proof == "matched":
+                # A match by name, size and time is no proof, and may be of somebody else's bytes: it is counted.
+                self.mistaken.add(file_id)
+            else:
+                world.object("an id's bytes stood at its path", f"{path!r} {file_id} {proof}")
 
     def _check_removals(self, db: sqlite3.Connection) -> None:
         world = self.world
@@ -244,7 +250,7 @@ class Witness:
                 yield f"{path!r} is {state} with {file_id}: {error}"
             elif file_id not in living:
                 yield f"{path!r} has {file_id}, which is gone"
-            elif self._records[file_id].sha256 != sha(content):
+            elif self._records[file_id].sha256 != sha(content) and file_id not in self.mistaken:
                 yield f"{path!r} has {file_id}, which holds other bytes"
         for path, (state, file_id, hold_id, _) in rows.items():
             folder = self._folder_of(path)

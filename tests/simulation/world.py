@@ -81,6 +81,7 @@ class Figures:
     creates: int = 0
     deletes: int = 0
     lost_answers: int = 0
+    mistaken_matches: int = 0
     duplicate_uploads: int = 0
     wrong_deletes: int = 0
     dead_ids_seen: int = 0

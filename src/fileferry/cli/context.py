@@ -48,7 +48,8 @@ class Context:
         """Print a value as JSON, on one line."""
         import json
 
-        self.out.write(json.dumps(value, ensure_ascii=False) + "\n")
+        # ASCII: control characters beyond ASCII would go to the terminal as they are.
+        self.out.write(json.dumps(value) + "\n")
 
     def state_directory(self, config_path: str | None) -> str:
         """Return where the index is, reading as little as possible."""

@@ -29,7 +29,9 @@ class DaemonClient:
         """
         return self._call("GET", path, None)
 
-    def post(self, path: str, body: object, *, timeout_seconds: float | None = None) -> dict[str, Any]:
+    def post(
+        self, path: str, body: object, *, timeout_seconds: float | None = None
+    ) -> dict[str, Any]:
         """Have something done, and wait for it.
 
         Args:

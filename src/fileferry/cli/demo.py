@@ -52,7 +52,10 @@ class Step:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `demo`."""
     parser.add_argument(
-        "directory", metavar="DIR", nargs="?", help="mirror a copy of this directory instead of a sample"
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        help="mirror a copy of this directory instead of a sample",
     )
 
 

@@ -58,9 +58,9 @@ def _print(reader: Reader, text: str, arguments: argparse.Namespace, context: Co
     except UnknownPath as error:
         return _report(context, arguments, text, None, None, UNKNOWN, error.message, error.hint)
     file_id = answer(row, time.time())  # noqa: TID251 - the clock module costs an asyncio
-    code, why = _verdict(row, file_id)
+    code, why = verdict(row, file_id)
     if code in {0, NOT_YET} and file_id is not None and arguments.fresh:
-        from fileferry.cli.fresh import is_fresh
+        from fileferry.daemon.fresh import is_fresh
 
         if not is_fresh(row):
             code, why = NOT_YET, "the id holds an older version than the one on disk"
@@ -68,7 +68,8 @@ def _print(reader: Reader, text: str, arguments: argparse.Namespace, context: Co
     return _report(context, arguments, text, row, file_id, code, why, None)
 
 
-def _verdict(row: sqlite3.Row, file_id: str | None) -> tuple[int, str | None]:
+def verdict(row: sqlite3.Row, file_id: str | None) -> tuple[int, str | None]:
+    """Return the exit code for an entry whose printable id is `file_id`, and why it is not 0."""
     state = row["state"]
     if state == "ignored":
         return UNKNOWN, "it is ignored (`fileferry check-ignore` names the rule)"

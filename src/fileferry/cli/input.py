@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fileferry.cli.ids import UNKNOWN, _verdict
+from fileferry.cli.ids import UNKNOWN, verdict
 from fileferry.cli.text import safe
 from fileferry.errors import UnknownPath
 from fileferry.index.reader import answer
@@ -58,7 +58,7 @@ def _part(reader: Reader, text: str, context: Context) -> tuple[int, str | None,
     if row is None:
         return UNKNOWN, "it is not in the index", {}
     file_id = answer(row, time.time())  # noqa: TID251 - the clock module costs an asyncio
-    code, why = _verdict(row, file_id)
+    code, why = verdict(row, file_id)
     if code or file_id is None:
         return code, why, {}
     picture = path.lower().endswith(tuple(ending.encode() for ending in PICTURES))

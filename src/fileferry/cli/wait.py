@@ -70,7 +70,9 @@ def wait_for(
         timeout_seconds=None if timeout is None else timeout + GRACE_SECONDS,
     )
     if answer["paused"]:
-        raise NotInSync("the daemon is paused, and not everything is in sync", hint="`fileferry resume`")
+        raise NotInSync(
+            "the daemon is paused, and not everything is in sync", hint="`fileferry resume`"
+        )
     if not answer["complete"]:
         raise NotInSync("the wait ran out before everything was in sync", hint="`fileferry status`")
     if answer["troubled"] and not final_ok:

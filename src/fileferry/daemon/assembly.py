@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fileferry.daemon.departures import Departures
 from fileferry.daemon.engine import Engine
-from fileferry.daemon.enlist import enlist, pin_endpoint
+from fileferry.daemon.enlist import enlist, halt_elsewhere
 from fileferry.daemon.liaison import Liaison
 from fileferry.daemon.lookout import Lookout
 from fileferry.daemon.progress import Progress
@@ -113,13 +113,12 @@ def assemble(
         connect: makes the Remote and its Pace when first needed.
         scan_for_deletes: whether due deletes may have folders scanned.
 
-    Raises:
-        Held: the index belongs to another endpoint, organization or project.
+    An index of another endpoint, organization or project is halted until somebody accepts it.
     """
     random = random or randomness.Random()  # noqa: S311 - jitter and nonces, no secrets
 
     def prepare(db: sqlite3.Connection) -> dict[int, Any]:
-        pin_endpoint(db, settings)
+        halt_elsewhere(db, settings)
         now = clock.wall()
         intents.give_up_all(db, now=now)
         intents.prune(db, now=now)
@@ -174,6 +173,7 @@ def connector(
     def connect() -> tuple[Remote, Pace]:
         from fileferry.config.credentials import api_key
         from fileferry.remote import openai
+        from fileferry.remote.bandwidth import Throttle
         from fileferry.remote.pacing import Pace
 
         key = api_key(environ)
@@ -188,6 +188,7 @@ def connector(
             project=settings.project,
             clock=clock,
             offload=workers.run,
+            throttle=Throttle(clock, settings.bandwidth_bytes_per_second),
         )
         jitter = randomness.Random()  # noqa: S311
         pace = Pace(
@@ -199,6 +200,3 @@ def connector(
         return remote, pace
 
     return connect
-
-
-__all__ = ["Assembly", "assemble", "connector", "open_index", "share"]

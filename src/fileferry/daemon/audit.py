@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fileferry.daemon.enlist import HALT_KEY
 from fileferry.errors import RemoteMissing
 from fileferry.index import contents, folders, intents, wants
 from fileferry.model import Proof, RemoteState, RetireReason
@@ -19,7 +20,7 @@ from fileferry.plan import guard, renewals, settlement
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from fileferry.clock import Clock
     from fileferry.daemon.logs import Log
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from fileferry.remote.base import Remote
     from fileferry.remote.pacing import Pace
 
-HALT_KEY = "halt"
 AUDITED_KEY = "audited_at"
+HALT_ACCEPTED_KEY = "halt_accepted"
 HOURLY_SECONDS = 3_600.0
 
 
@@ -77,6 +78,9 @@ class Auditor:
         """
         listed_at = self._clock.wall()
         files = await self.listing()
+        # The answer has just told the server's time: a clock of ours that jumped must not make ids look expired.
+        server_now = self._clock.wall() + self._remote.skew_seconds()
+        await purge_expired(self._writer, server_now, self._clock.wall(), listed=files.keys())
         unsettled, settled = await self._settle(files, listed_at)
         lost, halted = await self._find_lost(files, listed_at)
         if not halted:
@@ -211,7 +215,10 @@ class Auditor:
 
         live = await self._writer.run(read)
         missing = [file_id for file_id, old in live if old and file_id not in files]
-        if guard.too_many_lost(missing=len(missing), total=len(live), budget=self._delete_budget):
+        accepted = await self._writer.run(_take_acceptance)
+        if not accepted and guard.too_many_lost(
+            missing=len(missing), total=len(live), budget=self._delete_budget
+        ):
             reason = f"{len(missing):,} of {len(live):,} ids are gone at once: is this the right project and endpoint?"
             await self._writer.run(lambda db: folders.set_meta(db, HALT_KEY, reason))
             self._log.error("halted", reason=reason)
@@ -242,15 +249,25 @@ def _claim(
     ]
 
 
-async def purge_expired(writer: Writer, server_now: float, now: float) -> int:
-    """Record as lost what the server must have deleted by itself, without asking; return how many ids."""
+def _take_acceptance(db: sqlite3.Connection) -> bool:
+    """Say whether somebody accepted, once, that many ids are gone."""
+    accepted = folders.meta(db, HALT_ACCEPTED_KEY) is not None
+    folders.set_meta(db, HALT_ACCEPTED_KEY, None)
+    return accepted
+
+
+async def purge_expired(
+    writer: Writer, server_now: float, now: float, *, listed: Container[str]
+) -> int:
+    """Record as lost what the server must have deleted by itself, and does not list; return how many ids."""
 
     def record(db: sqlite3.Connection) -> int:
         rows = db.execute(
             "SELECT file_id FROM remote WHERE state = 'live' AND expires_at <= ?", (server_now,)
         ).fetchall()
-        for (file_id,) in rows:
+        gone = [file_id for (file_id,) in rows if file_id not in listed]
+        for file_id in gone:
             contents.lose(db, file_id, now=now)
-        return len(rows)
+        return len(gone)
 
     return await writer.run(record)

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fileferry.daemon.audit import AUDITED_KEY, HALT_KEY
-from fileferry.daemon.enlist import ENDPOINT_KEY
+from fileferry.daemon.audit import AUDITED_KEY, HALT_ACCEPTED_KEY
+from fileferry.daemon.enlist import ENDPOINT_KEY, HALT_KEY
 from fileferry.daemon.liaison import ACCOUNT_KEY
 from fileferry.errors import FerryError, UnknownPath, UsageError
 from fileferry.index import ending, entries, folders, holds
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 Command = Callable[["sqlite3.Connection", Mapping[str, Any], float], dict[str, Any]]
 
-HALT_ACCEPTED_KEY = "halt_accepted"
 MACHINE_KEY = "machine"
 STATE_INODE_KEY = "state_inode"
 _ROOT_QUESTIONS = ("emptied", "replaced")
@@ -167,8 +166,8 @@ def _accept_remote(
     lost = ending.write_off(db, now=now) if changed else 0
     if changed or (account is None and halt is None):
         # Nobody could say whose the key is: it is asked anew, and an audit halts if the ids are not there.
-        folders.set_meta(db, ENDPOINT_KEY, None)
-        folders.set_meta(db, ACCOUNT_KEY, None)
+        folders.set_meta(db, ENDPOINT_KEY, endpoint)
+        folders.set_meta(db, ACCOUNT_KEY, account)
     if changed:
         folders.set_meta(db, AUDITED_KEY, None)
     elif halt is not None:
@@ -228,6 +227,3 @@ def _take_up(db: sqlite3.Connection, folder_id: int, path: bytes, now: float) ->
         (now, folder_id, path, low, high),
     )
     return int(cursor.rowcount)
-
-
-__all__ = ["COMMANDS", "HALT_ACCEPTED_KEY", "MACHINE_KEY", "STATE_INODE_KEY", "Command"]

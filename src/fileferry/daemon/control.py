@@ -94,7 +94,7 @@ class Control:
         self._server = _QuietServer(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.005)
+            await self._clock.sleep(STEP_SECONDS)
 
     async def stop(self, state_directory: str) -> None:
         """Stop listening."""
@@ -167,8 +167,12 @@ class Control:
         name = request.path_params["name"]
         command = COMMANDS.get(name)
         if command is None:
-            raise FerryError(f"the daemon knows no command `{name}`", hint="restart it: it is older")
+            raise FerryError(
+                f"the daemon knows no command `{name}`", hint="restart it: it is older"
+            )
         arguments = await request.json()
+        if name == "accept" and not arguments.get("account"):
+            arguments["account"] = self._engine.liaison.account
         now = self._clock.wall()
         result = await self._writer.run(lambda db: command(db, arguments, now))
         if name in _SCANNED_AGAIN:

@@ -192,7 +192,7 @@ class Engine:
         return await self._horizon()
 
     async def _may_act(self) -> bool:
-        from fileferry.daemon.audit import HALT_KEY
+        from fileferry.daemon.enlist import HALT_KEY
 
         return await self._writer.run(lambda db: folders.meta(db, HALT_KEY)) is None
 

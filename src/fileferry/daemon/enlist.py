@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fileferry.model import Folder, RemoteSettings
 
 ENDPOINT_KEY = "endpoint"
+HALT_KEY = "halt"
+_ELSEWHERE = "the index belongs to"
 
 
 def enlist(db: sqlite3.Connection, wanted: Sequence[Folder], *, now: float) -> dict[int, Mirror]:
@@ -70,6 +72,18 @@ def note_rules_files(
         folders.set_rules(db, mirror.folder_id, policy=row.policy, ignore_rules=seen)
 
 
+def halt_elsewhere(db: sqlite3.Connection, remote: RemoteSettings) -> None:
+    """Pin the endpoint, or note the halt that another one means: the engine then looks, and does nothing."""
+    halt = folders.meta(db, HALT_KEY)
+    try:
+        pin_endpoint(db, remote)
+    except Held as error:
+        folders.set_meta(db, HALT_KEY, error.message)
+    else:
+        if halt is not None and halt.startswith(_ELSEWHERE):
+            folders.set_meta(db, HALT_KEY, None)
+
+
 def pin_endpoint(db: sqlite3.Connection, remote: RemoteSettings) -> None:
     """Pin the endpoint, organization and project that the ids of this index belong to.
 
@@ -82,7 +96,7 @@ def pin_endpoint(db: sqlite3.Connection, remote: RemoteSettings) -> None:
         folders.set_meta(db, ENDPOINT_KEY, here)
     elif pinned != here:
         raise Held(
-            f"the index belongs to {pinned}, and the configuration names {here}",
+            f"{_ELSEWHERE} {pinned}, and the configuration names {here}",
             hint="`fileferry accept remote` if that was meant: everything is sent again there",
         )
 
@@ -115,6 +129,3 @@ def _row(db: sqlite3.Connection, folder_id: int) -> folders.FolderRow:
 def _inside(root: bytes, roots: set[bytes]) -> frozenset[bytes]:
     prefix = root.rstrip(b"/") + b"/"
     return frozenset(other[len(prefix) :] for other in roots if other.startswith(prefix))
-
-
-__all__ = ["endpoint_text", "enlist", "note_rules_files", "pin_endpoint"]

@@ -29,6 +29,3 @@ def is_fresh(row: sqlite3.Row) -> bool:
             return bool(stamp.size == row["held_size"] and digest(source) == row["digest"])
     except SourceError:
         return False
-
-
-__all__ = ["is_fresh"]

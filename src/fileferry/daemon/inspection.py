@@ -82,6 +82,3 @@ def _quiet_at(mirror: Mirror, entry: Entry, stamp: Stamp, now: float) -> float:
         unsettled_at=entry.unsettled_at,
         settle_max_seconds=mirror.folder.settle_max_seconds,
     )
-
-
-__all__ = ["LONG_READ_BYTES", "inspect", "inspect_all"]

@@ -44,6 +44,7 @@ ACCOUNT_KEY = "account"
 GIVE_UP_FAILURES = 4
 REFUSED_SECONDS = 300.0
 AUDIT_SPACING_SECONDS = 1.0
+JUMP_SECONDS = 5.0
 DELETES_AT_ONCE = 8
 
 
@@ -90,6 +91,7 @@ class Liaison:
         self._uploads: Uploads | None = None
         self._auditor: Auditor | None = None
         self._greeted = False
+        self._drift_seconds = 0.0  # of our wall clock against the monotonic one, at the last greeting
         self._not_before = 0.0
         self._audit: asyncio.Task[None] | None = None
         self._audit_not_before = 0.0
@@ -98,6 +100,7 @@ class Liaison:
         self.on_change: Callable[[], None] = lambda: None
         self.refused: FerryError | None = None
         self.halted: str | None = None
+        self.account: str | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -199,7 +202,10 @@ class Liaison:
             await self._remote.aclose()
 
     async def _ready(self) -> bool:
-        """Connect and greet, once; say whether the remote may be used now."""
+        """Connect and greet, once, and again when our clock was set; say whether the remote may be used now."""
+        drift = self._clock.wall() - self._clock.monotonic()
+        if abs(drift - self._drift_seconds) > JUMP_SECONDS:
+            self._greeted = False  # what we knew of the server's clock is void: its next answer tells it anew
         if self._greeted or self._stopped or self._clock.monotonic() < self._not_before:
             return self._greeted and not self._stopped
         try:
@@ -210,6 +216,7 @@ class Liaison:
             async with self._pace.call():
                 account = await self._remote.hello()
             text = ", ".join(part for part in (account.organization, account.project) if part)
+            self.account = text or None
             await self._writer.run(lambda db: _pin_account(db, text))
         except (CredentialsRefused, QuotaExhausted) as error:
             self.refused = error
@@ -229,6 +236,7 @@ class Liaison:
             self._log.warning("remote_unavailable", error=error.message, retry_in=round(wait, 2))
             return False
         self._greeted = True
+        self._drift_seconds = drift
         self.refused = self.halted = None
         return True
 
@@ -293,11 +301,8 @@ class Liaison:
         return min(moments, default=now + 3600.0) - now
 
     async def _run_audit(self) -> None:
-        from fileferry.daemon.audit import purge_expired
-
         assert self._auditor is not None
         try:
-            await purge_expired(self._writer, self.server_now(), self._clock.wall())
             audit = await self._auditor.run()
             self._log.info(
                 "audited",

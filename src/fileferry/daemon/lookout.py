@@ -252,7 +252,8 @@ class Lookout:
         folder_id = mirror.folder_id
         if proof.moved:
             self._log.warning("root_pinned_anew", folder=mirror.folder.name)
-        if proof.identity != pinned and proof.identity is not None:
+        filled = pinned is not None and pinned.empty and not (proof.identity or pinned).empty
+        if proof.identity is not None and (proof.identity != pinned or filled):
             text = proof.identity.to_json()
             await self._writer.run(lambda db: folders.set_identity(db, folder_id, text))
         if self.troubles.pop(folder_id, None) is not None:

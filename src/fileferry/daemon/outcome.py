@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fileferry.clock import rfc3339
-from fileferry.daemon.audit import HALT_KEY
+from fileferry.daemon.enlist import HALT_KEY
 from fileferry.errors import CredentialsRefused, QuotaExhausted, RemoteError
 from fileferry.index import folders, holds, horizon
 

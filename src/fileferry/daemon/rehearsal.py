@@ -7,8 +7,8 @@ end. Files that still settle are planned as they are now.
 from __future__ import annotations
 
 import os
-import sqlite3
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fileferry.daemon.enlist import enlist, note_rules_files, pin_endpoint
@@ -24,6 +24,7 @@ from fileferry.local.root import Identity
 from fileferry.plan import guard
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
 
     from fileferry.clock import Clock
@@ -119,7 +120,9 @@ class Rehearsal:
                 holds.hold_uploads(
                     db, mirror.folder_id, files=files, size=size, reason=reason, now=now
                 )
-                held = [Step("hold", f"{mirror.folder.name}:", size, f"{files:,} uploads: {reason}")]
+                held = [
+                    Step("hold", f"{mirror.folder.name}:", size, f"{files:,} uploads: {reason}")
+                ]
             folders.set_contact(db, mirror.folder_id)
             return held
 
@@ -135,13 +138,12 @@ class Rehearsal:
         while batch := writer.submit(lambda db: entries.due(db, now=now, limit=BATCH)).result():
             work = [(mirrors[entry.folder_id], entry) for entry in batch]
             found = inspect_all(work, self._clock.wall, multipart=False)
+            server_now = self._clock.wall()
             writer.submit(
-                lambda db, found=found: place_all(
-                    db, found, now=now, server_now=self._clock.wall(), multipart=False
-                )
+                partial(place_all, batch=found, now=now, server_now=server_now, multipart=False)
             ).result()
             done = [(entry.folder_id, entry.path) for entry in batch]
-            writer.submit(lambda db, done=done: _quieten(db, done)).result()
+            writer.submit(partial(_quieten, done=done)).result()
 
     def _departures(self, db: sqlite3.Connection, mirrors: dict[int, Mirror]) -> Iterator[Step]:
         now = self._clock.wall()
@@ -200,7 +202,9 @@ def _arrivals(db: sqlite3.Connection, began: int) -> Iterator[Step]:
         " AND attachment = 'active' AND halt IS NULL ORDER BY folder.name, path"
     ):
         where = f"{name}:{shown(path)}"
-        yield Step("link", where, 0, "with another path") if content_id in sent else Step(
-            "upload", where, size
+        yield (
+            Step("link", where, 0, "with another path")
+            if content_id in sent
+            else Step("upload", where, size)
         )
         sent.add(content_id)

@@ -55,6 +55,7 @@ class Service:
         self._engine: Engine | None = None
         self._watcher: Watcher | None = None
         self._status_at = 0.0
+        self._said = ""
 
     def run(self) -> None:
         """Mirror until SIGTERM or SIGINT.
@@ -149,7 +150,13 @@ class Service:
         if now >= self._status_at:
             self._status_at = now + STATUS_SECONDS
             line = await writer.run(self._status_line)
+            if line == self._said:
+                return
             self._notifier.status(line)
+            self._said = line
+        # What changes from here on is told too, however long the loop would rest.
+        assert self._engine is not None
+        asyncio.get_running_loop().call_later(STATUS_SECONDS, self._engine.wake)
 
     def _stop(self) -> None:
         if self._stopping:

@@ -149,7 +149,10 @@ class Watcher:
         before = watch_coverage.kernel_watches()
         try:
             watch = self._observer.schedule(
-                _Handler(self, folder_id, mirror.folder.root), root, recursive=True, event_filter=EVENTS
+                _Handler(self, folder_id, mirror.folder.root),
+                root,
+                recursive=True,
+                event_filter=EVENTS,
             )
             InotifyFD.get_instance().add_callback(
                 mirror.folder.root,

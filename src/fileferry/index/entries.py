@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _STAMP = "size, mtime_ns, ctime_ns, inode, device"
-_ENTRY = f"folder_id, path, {_STAMP}, state, held_id, want_id, due_at, seen_at, unsettled_at, absent, attempts, approved"
+_SEEN = "state, held_id, want_id, due_at, seen_at, unsettled_at, absent, attempts, approved"
+_ENTRY = f"folder_id, path, {_STAMP}, {_SEEN}"
 CLOCK_JUMP_SECONDS = (
     3_600.0  # no due time of ours is further ahead: one that is was written by another clock
 )

@@ -16,7 +16,7 @@ from fileferry.index.identity import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, 
 TYPE_CHECKING = False  # the real one lives in typing, which costs as much as a query
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Self
+    from typing import Any, Self
 
 BUSY_SECONDS = 10.0
 _ENTRY = (
@@ -85,11 +85,12 @@ class Reader:
         """Let go of the file."""
         self._db.close()
 
-    def rows(self, sql: str, arguments: object = ()) -> Iterator[sqlite3.Row]:
+    def rows(self, sql: str, arguments: Any = ()) -> Iterator[sqlite3.Row]:
         """Run a query."""
         try:
-            for row in self._db.execute(sql, arguments):  # type: ignore[arg-type]  # a sequence or a mapping
-                yield row  # noqa: UP028 - `yield from` would close the cursor after its connection
+            # No `yield from`: it would close the cursor, after its connection maybe.
+            for row in self._db.execute(sql, arguments):  # noqa: UP028
+                yield row
         except sqlite3.DatabaseError as error:
             raise _unreadable(self.path, error) from error
 

@@ -35,8 +35,8 @@ CREATE TABLE folder (
     ignore_rules       TEXT NOT NULL DEFAULT '',           -- fingerprint of the ignore rules
     contact            TEXT NOT NULL DEFAULT 'new'         -- judged by the upload budget?
         CHECK (contact IN ('new', 'judged')),
-    identity           TEXT,                               -- JSON: how the root is recognised; NULL before first contact
-    halt               TEXT,                               -- why nothing is scanned or deleted here; NULL: nothing halts
+    identity           TEXT,                               -- JSON: how the root is recognised
+    halt               TEXT,                               -- why nothing is done here; NULL: nothing halts
     retire_seconds     REAL NOT NULL DEFAULT 600,          -- how long a replaced id lives on
     delete_seconds     REAL NOT NULL DEFAULT 600,          -- how long a removed one does
     scan_began_at      REAL,                               -- of the last whole scan that proved its root and ended

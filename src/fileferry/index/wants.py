@@ -107,7 +107,8 @@ def look_again(db: sqlite3.Connection, folder_id: int, path: bytes, *, now: floa
 
 def call_again(db: sqlite3.Connection, folder_id: int, *, now: float) -> None:
     """Have sent what paths of a folder still wait for, though nothing says when: it stood down while nobody could
-    give its bytes, because the folder was halted or detached."""
+    give its bytes, because the folder was halted or detached.
+    """
     db.execute(
         "UPDATE content SET due_at = ?1 WHERE due_at IS NULL AND id IN"  # noqa: S608
         " (SELECT want_id FROM entry INDEXED BY entry_want JOIN folder ON folder.id = entry.folder_id"

@@ -1,8 +1,8 @@
 """The identity of a mirrored root: is this still the directory whose files the index knows?
 
-Evidence, in this order: inode and file-system id are the pinned ones (device too, where there is no id); or they changed
-(a reboot, a tmpfs, NFS) but known files are there with their sizes and times. A root that lost every file at once,
-or that has none of the known ones, proves nothing: the folder halts, and nothing is concluded about its files.
+Evidence, in this order: inode and file-system id are the pinned ones (device too, where there is no id); or they
+changed (a reboot, a tmpfs, NFS) but known files are there with their sizes and times. A root that lost every file
+at once, or that has none of the known ones, proves nothing: the folder halts, and nothing is concluded about its files.
 Nothing is ever written into the source, so there is no marker file.
 
 Sources: statfs(2) on f_fsid; the public threads in which an unmounted or emptied root became a mass delete.
@@ -14,7 +14,7 @@ import errno
 import json
 import os
 import stat
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,9 @@ class Identity:
     inode: int
     device: int
     file_system: int
+    empty: bool = field(
+        default=False, compare=False
+    )  # it was when it was pinned: somebody accepted that
 
     def to_json(self) -> str:
         """Return it as the index keeps it."""
@@ -88,9 +91,9 @@ def prove(
         status = os.stat(root)
         if not stat.S_ISDIR(status.st_mode):
             return Proof(None, RootTrouble.REPLACED, f"`{shown}` is no directory")
-        identity = Identity(status.st_ino, status.st_dev, os.statvfs(root).f_fsid)
         with os.scandir(root) as listing:
             empty = next(listing, None) is None
+        identity = Identity(status.st_ino, status.st_dev, os.statvfs(root).f_fsid, empty)
     except OSError as error:
         reason = (error.strerror or "unknown error").lower()
         if error.errno in {errno.ENOENT, errno.ENOTDIR}:
@@ -98,7 +101,7 @@ def prove(
         return Proof(None, RootTrouble.UNREADABLE, f"`{shown}` cannot be read: {reason}")
     if pinned is None:
         return Proof(identity)
-    if empty and entries > 1:
+    if empty and not pinned.empty and entries > 1:
         return Proof(
             identity, RootTrouble.EMPTIED, f"`{shown}` is empty, and had {entries:,} files"
         )

@@ -135,7 +135,9 @@ class Walk:
 
     def _is_loop(self, target: bytes, prefix: bytes) -> bool:
         """Say whether a walk that came along `prefix` would be led back to where it has been, and never end."""
-        above = [prefix[:place] for place in range(len(prefix)) if prefix[place : place + 1] == b"/"]
+        above = [
+            prefix[:place] for place in range(len(prefix)) if prefix[place : place + 1] == b"/"
+        ]
         real = (os.path.realpath(self.root + b"/" + directory) for directory in (b"", *above))
         return any(_encloses(target, directory) for directory in real)
 

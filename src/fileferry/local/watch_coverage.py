@@ -10,7 +10,21 @@ import contextlib
 import os
 
 REMOTE_TYPES = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse", "lustre", "gfs2", "ocfs2", "virtiofs"}
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "fuse",
+        "lustre",
+        "gfs2",
+        "ocfs2",
+        "virtiofs",
+    }
 )
 LIMIT_PATH = "/proc/sys/fs/inotify/max_user_watches"
 

@@ -6,6 +6,7 @@ shows the nonce is ours beyond reasonable doubt, even beside another host that m
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,5 +37,5 @@ def with_nonce(life_seconds: int, used: frozenset[int], pick: Callable[[int], in
         if life not in used:
             return life
     # So many uploads alike in a day: further from what was asked for, but still told apart.
-    shorter_yet = range(min(life_seconds, MOST_SECONDS), LEAST_SECONDS - 1, -1)
-    return next(life for life in (*shorter_yet, *range(LEAST_SECONDS, MOST_SECONDS + 1)) if life not in used)
+    further = chain(range(life_seconds, LEAST_SECONDS, -1), range(LEAST_SECONDS, MOST_SECONDS))
+    return next(life for life in further if life not in used)

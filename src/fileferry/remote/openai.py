@@ -28,6 +28,7 @@ from fileferry.errors import (
     RemoteUnavailable,
 )
 from fileferry.model import RemoteFile
+from fileferry.remote.bandwidth import Throttle
 from fileferry.remote.base import Account, Page
 from fileferry.remote.mime import mime_type
 from fileferry.remote.streaming import StreamingTransport
@@ -69,6 +70,7 @@ def connect(
     clock: Clock,
     offload: Callable[..., Awaitable[Any]],
     transport: httpx2.AsyncBaseTransport | None = None,
+    throttle: Throttle | None = None,
 ) -> OpenAIRemote:
     """Return a Remote for an account.
 
@@ -80,6 +82,7 @@ def connect(
         clock: our own; compared with the server's `Date`.
         offload: runs a blocking function elsewhere: reads of large bodies go there.
         transport: what carries requests; None for the network.
+        throttle: the limit on bytes per second; None for none.
     """
     inner = transport or httpx2.AsyncHTTPTransport(
         limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEPALIVE_SECONDS)
@@ -96,7 +99,9 @@ def connect(
         project=project or "",
         max_retries=0,
         timeout=httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
-        http_client=httpx2.AsyncClient(transport=StreamingTransport(inner, offload)),
+        http_client=httpx2.AsyncClient(
+            transport=StreamingTransport(inner, offload, throttle or Throttle(clock, 0))
+        ),
         default_headers=no_environment,
     )
     return OpenAIRemote(client, clock)
@@ -237,9 +242,7 @@ class OpenAIRemote:
         raise RemoteUnavailable(f"the connection broke: {_words(root)}") from error
 
 
-def _file(
-    body: Any, headers: Mapping[str, str] | None, *, may_have_arrived: bool
-) -> RemoteFile:
+def _file(body: Any, headers: Mapping[str, str] | None, *, may_have_arrived: bool) -> RemoteFile:
     try:
         size = body.get("bytes")
         expires_at = body.get("expires_at")

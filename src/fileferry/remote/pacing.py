@@ -1,6 +1,6 @@
 """When a call may be made: the rate in any 60 seconds, what the server asks for, one probe when it is down.
 
-The rate is a bucket: a quarter of the limit at once, the rest spread over the minute, so that burst and refill
+The rate is a bucket: a fifth of the limit at once, the rest spread over the minute, so that burst and refill
 together stay under the limit in every window, not only on average.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fileferry.clock import Clock
 
 WINDOW_SECONDS = 60.0
-BURST_SHARE = 0.25
+BURST_SHARE = 0.2
 
 
 class Bucket:
