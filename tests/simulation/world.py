@@ -120,6 +120,8 @@ class World:
         self.foreign_hand = False  # somebody else is at the emulator's store just now
         self.expected_errors = 0
         self.on_commit: Callable[[sqlite3.Connection], None] = lambda _db: None
+        self.writer_type: type[WatchedWriter] = WatchedWriter
+        self.workers_type: type[WatchedWorkers] = WatchedWorkers
         self.wrap_remote: Callable[[Remote], Remote] = lambda remote: remote
         with _temporary_directory(home):
             self.app = create_app(clock=self.clock.true_wall, inline_io=True, seed=seed)
@@ -186,12 +188,14 @@ class World:
         try:
             inner = open_index(self.state_directory, inline=True)
             assert isinstance(inner, InlineWriter)
-            self.writer = writer = WatchedWriter(self, inner)
+            self.writer = writer = self.writer_type(self, inner)
             self.loop.run_until_complete(self._with_engine(writer, story))
             writer.close()
             self.tell("stopped")
         except Crash:
             self.figures.crashes += 1
+            if writer is not None:
+                self.figures.lost_answers += writer.count_open_intents()
         except (sqlite3.OperationalError, OSError) as error:
             if self.expected_errors == 0:
                 self.object("the engine goes on", repr(error))
@@ -214,7 +218,7 @@ class World:
             settings=self.settings,
             state_directory=self.state_directory,
             writer=writer,
-            workers=WatchedWorkers(self),
+            workers=self.workers_type(self),
             clock=self.clock,
             log=TraceLog(self),
             connect=self._connect,
@@ -241,7 +245,7 @@ class World:
             organization=None,
             project=None,
             clock=self.clock,
-            offload=WatchedWorkers(self).run,
+            offload=self.workers_type(self).run,
             transport=WatchedTransport(self),
         )
         jitter = random.Random(self.random.random())
@@ -316,6 +320,14 @@ class WatchedWriter:
         await self._world.breathe()
         return future.result()
 
+    def count_open_intents(self) -> int:
+        """Return how many uploads are in flight: each may have an answer that nobody will hear."""
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+        return int(
+            self.connection.execute("SELECT count(*) FROM intent WHERE state = 'open'").fetchone()[0]
+        )
+
     def close(self) -> None:
         """Close the index in order."""
         self._inner.close()
@@ -358,11 +370,13 @@ class WatchedTransport(EmulatorTransport):
         """Send one request."""
         world = self._world
         world.point("before a request")
+        creates = world.figures.creates
         what = f"{request.method} {request.url.path}"
         try:
             response = await super().handle_async_request(request)
         except httpx2.HTTPError as error:
             world.tell(f"{what}: {type(error).__name__}")
+            world.figures.lost_answers += world.figures.creates > creates
             raise
         world.tell(f"{what}: {response.status_code}")
         world.point("after a request")

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeRemainingColumn,
@@ -29,22 +28,21 @@ async def show(engine: Engine, writer: Writer) -> None:
     """Draw the progress of an engine on stderr until cancelled."""
     console = Console(stderr=True)
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.fields[files]}"),
         BarColumn(),
-        MofNCompleteColumn(),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
     ) as bars:
-        files = bars.add_task("files", total=None)
-        sent = bars.add_task("bytes", total=None, visible=False)
+        task = bars.add_task("sync", total=None, files="scanning")
         while True:
             tally = await writer.run(horizon.tally)
             done = engine.progress.sent_files
             left = tally.states.get("pending", 0) + tally.states.get("stale", 0)
-            bars.update(files, completed=done, total=done + left)
-            total = engine.progress.sent_bytes + tally.bytes_pending
-            bars.update(sent, completed=engine.progress.sent_bytes, total=total, visible=total > 0)
+            sent = engine.progress.sent_bytes
+            total = sent + tally.bytes_pending
+            files = f"{done:,} of {done + left:,} files" if total else "scanning"
+            bars.update(task, completed=sent, total=total or None, files=files)
             await asyncio.sleep(STEP_SECONDS)

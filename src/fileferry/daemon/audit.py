@@ -221,7 +221,7 @@ class Auditor:
         ):
             reason = f"{len(missing):,} of {len(live):,} ids are gone at once: is this the right project and endpoint?"
             await self._writer.run(lambda db: folders.set_meta(db, HALT_KEY, reason))
-            self._log.error("halted", reason=reason)
+            self._log.warning("halted", reason=reason)
             return 0, True
         lost = 0
         for file_id in missing:

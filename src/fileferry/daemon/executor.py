@@ -154,10 +154,6 @@ class Executor:
     async def _send(self, want: Want, opened: Opened) -> None:
         upload, intent_id = await self._record_intent(want, opened)
         if intent_id is None:
-            until = self._clock.wall() + BUSY_SECONDS
-            await self._writer.run(
-                lambda db: wants.put_off(db, want.content_id, until=until, error=None)
-            )
             return
         began = self._clock.monotonic()
         self._progress.began(want.key.size)
@@ -209,6 +205,11 @@ class Executor:
         def record(db: sqlite3.Connection) -> tuple[int | None, int | None]:
             used = intents.used_expiries(db, name=name, size=size, purpose=purpose)
             told = None if life is None else expiry.with_nonce(life, used, self._random.randrange)
+            server_now = self.server_now()
+            if not wants.is_wanted(
+                db, want.content_id, renewal=want.renewal, server_now=server_now
+            ):
+                return None, told
             intent_id = intents.open_one(
                 db,
                 content_id=want.content_id,
@@ -216,8 +217,11 @@ class Executor:
                 size=size,
                 purpose=purpose,
                 expires_seconds=told,
-                server_now=self.server_now(),
+                server_now=server_now,
             )
+            if intent_id is None:
+                until = self._clock.wall() + BUSY_SECONDS
+                wants.put_off(db, want.content_id, until=until, error=None)
             return intent_id, told
 
         intent_id, told = await self._writer.run(record)

@@ -91,7 +91,9 @@ class Liaison:
         self._uploads: Uploads | None = None
         self._auditor: Auditor | None = None
         self._greeted = False
-        self._drift_seconds = 0.0  # of our wall clock against the monotonic one, at the last greeting
+        self._drift_seconds = (
+            0.0  # of our wall clock against the monotonic one, at the last greeting
+        )
         self._not_before = 0.0
         self._audit: asyncio.Task[None] | None = None
         self._audit_not_before = 0.0
@@ -205,7 +207,9 @@ class Liaison:
         """Connect and greet, once, and again when our clock was set; say whether the remote may be used now."""
         drift = self._clock.wall() - self._clock.monotonic()
         if abs(drift - self._drift_seconds) > JUMP_SECONDS:
-            self._greeted = False  # what we knew of the server's clock is void: its next answer tells it anew
+            self._greeted = (
+                False  # what we knew of the server's clock is void: its next answer tells it anew
+            )
         if self._greeted or self._stopped or self._clock.monotonic() < self._not_before:
             return self._greeted and not self._stopped
         try:
@@ -221,12 +225,12 @@ class Liaison:
         except (CredentialsRefused, QuotaExhausted) as error:
             self.refused = error
             self._not_before = self._clock.monotonic() + REFUSED_SECONDS
-            self._log.error("refused", error=error.message, hint=error.hint)
+            self._log.warning("refused", error=error.message, hint=error.hint)
             return False
         except Held as error:
             self.halted = error.message
             self._not_before = self._clock.monotonic() + REFUSED_SECONDS
-            self._log.error("halted", reason=error.message, hint=error.hint)
+            self._log.warning("halted", reason=error.message, hint=error.hint)
             return False
         except RemoteError as error:
             wait = self._pace.open_in_seconds() if self._pace is not None else 1.0

@@ -240,7 +240,7 @@ class Lookout:
     async def _halt(self, mirror: Mirror, trouble: RootTrouble, detail: str) -> None:
         folder_id = mirror.folder_id
         if self.troubles.get(folder_id) != detail:
-            self._log.error(
+            self._log.warning(
                 "folder_halted", folder=mirror.folder.name, trouble=str(trouble), detail=detail
             )
         self.troubles[folder_id] = detail

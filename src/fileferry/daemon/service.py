@@ -56,6 +56,7 @@ class Service:
         self._watcher: Watcher | None = None
         self._status_at = 0.0
         self._said = ""
+        self._retell: asyncio.TimerHandle | None = None
 
     def run(self) -> None:
         """Mirror until SIGTERM or SIGINT.
@@ -109,6 +110,7 @@ class Service:
             third = self._notifier.watchdog_seconds / 3  # two reports may be late or lost
             engine.longest_sleep_seconds = min(engine.longest_sleep_seconds, third)
         loop = asyncio.get_running_loop()
+        self._retell = None  # one of an earlier loop went with it
         watcher = self._watcher = Watcher(
             engine.mirrors,
             engine.lookout,
@@ -154,9 +156,15 @@ class Service:
                 return
             self._notifier.status(line)
             self._said = line
-        # What changes from here on is told too, however long the loop would rest.
-        assert self._engine is not None
-        asyncio.get_running_loop().call_later(STATUS_SECONDS, self._engine.wake)
+        # What changes from here on is told too, however long the loop would rest. One timer: a turn that each of
+        # many timers causes would set the next.
+        if self._retell is None:
+            self._retell = asyncio.get_running_loop().call_later(STATUS_SECONDS, self._tell_again)
+
+    def _tell_again(self) -> None:
+        self._retell = None
+        if self._engine is not None:
+            self._engine.wake()
 
     def _stop(self) -> None:
         if self._stopping:

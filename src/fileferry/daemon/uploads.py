@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from fileferry.errors import CredentialsRefused, FerryError, QuotaExhausted
-from fileferry.index import wants
+from fileferry.index import intents, wants
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,6 +52,7 @@ class Uploads:
         self._queue: deque[Want] = deque()
         self._tasks: dict[asyncio.Task[None], int] = {}
         self._blocked_until = 0.0
+        self._has_crashed = False
         self.refused: FerryError | None = None
 
     @property
@@ -93,6 +94,10 @@ class Uploads:
         busy = frozenset([*self._tasks.values(), *(want.content_id for want in self._queue)])
         now = self._clock.wall()
         server_now = self._executor.server_now()
+        if self._has_crashed:
+            # Its intent may still be open: what became of that upload is for the audit to find out.
+            await self._writer.run(lambda db: intents.give_up_others(db, sending=busy, now=now))
+            self._has_crashed = False
         self._queue.extend(
             await self._writer.run(
                 lambda db: wants.due(db, now=now, server_now=server_now, limit=CHUNK, busy=busy)
@@ -118,6 +123,7 @@ class Uploads:
                 self.refused = error
             elif error is not None:
                 self._queue.clear()
+                self._has_crashed = True
                 self._blocked_until = self._clock.monotonic() + 1.0
                 self._log.error("upload_crashed", exc_info=error)
             else:

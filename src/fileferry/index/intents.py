@@ -96,6 +96,20 @@ def give_up_all(db: sqlite3.Connection, *, now: float) -> int:
     )
 
 
+def give_up_others(db: sqlite3.Connection, *, sending: frozenset[int], now: float) -> int:
+    """After a crash within the process: what is open and nobody is sending has an unknown outcome. Return how many."""
+    abandoned = [
+        intent_id
+        for intent_id, content_id in db.execute(
+            "SELECT id, content_id FROM intent WHERE state = 'open'"
+        ).fetchall()
+        if content_id not in sending
+    ]
+    for intent_id in abandoned:
+        give_up(db, intent_id, now=now)
+    return len(abandoned)
+
+
 def unknown(db: sqlite3.Connection) -> list[Intent]:
     """Return the intents that only a listing can settle."""
     rows = db.execute(f"SELECT {_COLUMNS} FROM intent WHERE state = 'unknown' ORDER BY id")  # noqa: S608

@@ -39,6 +39,7 @@ def due(
     rows += db.execute(
         "SELECT id, attempts, 0 FROM content WHERE (due_at <= ?1 OR due_at > ?1 + ?2)"
         " AND NOT EXISTS (SELECT 1 FROM remote WHERE content_id = content.id AND state = 'live')"
+        " AND NOT EXISTS (SELECT 1 FROM intent WHERE content_id = content.id AND state = 'unknown')"
         " ORDER BY due_at, id LIMIT ?3",
         (now, CLOCK_JUMP_SECONDS * 2, limit + len(busy)),
     ).fetchall()
@@ -53,6 +54,17 @@ def due(
         key = contents.key_of(db, content_id)
         wants[content_id] = Want(content_id, key, attempts, bool(renewal), sources)
     return list(wants.values())
+
+
+def is_wanted(
+    db: sqlite3.Connection, content_id: int, *, renewal: bool, server_now: float
+) -> bool:
+    """Say whether a content that was chosen a while ago is still to be sent: it may have got its id meanwhile."""
+    live = contents.live_id(db, content_id) is not None
+    if not renewal:
+        return not live
+    row = db.execute("SELECT renew_at FROM content WHERE id = ?", (content_id,)).fetchone()
+    return live and row is not None and row[0] is not None and row[0] <= server_now
 
 
 def next_due_at(db: sqlite3.Connection) -> tuple[float | None, float | None]:
