@@ -11,6 +11,7 @@ FerryError                     1  something went wrong
 ├── Held                       8  a guard holds something, or a halt asks a question
 ├── DaemonUnreachable          5  a command that needs the daemon found none
 ├── IndexDamaged               1  the index cannot be read as one of ours
+├── IndexUnwritable            5  the index takes nothing now: disk full, read-only, locked
 ├── SourceError                1  a local file could not be read as it should
 │   ├── SourceGone                it is not there any more, proven
 │   ├── SourceUnreadable          it may be there, but cannot be read
@@ -102,6 +103,12 @@ class DaemonUnreachable(FerryError):
 
 class IndexDamaged(FerryError):
     """The index cannot be read as one of ours."""
+
+
+class IndexUnwritable(FerryError):
+    """The index takes nothing now, though it can be read: the disk is full, read-only, or somebody locks it."""
+
+    exit_code = 5
 
 
 class SourceError(FerryError):

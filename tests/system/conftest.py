@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from system.box import Box, Instance, make_wheels
+from system.box import Box, make_wheels
+from system.instance import Instance
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,8 @@ import stat
 import time
 from collections.abc import Callable
 
-from system.box import USER, Box, Instance
+from system.box import USER, Box
+from system.instance import Instance
 
 
 def test_active_means_ready_and_the_status_line_tells_the_rest(instance: Instance) -> None:
@@ -158,7 +159,9 @@ def test_a_stop_is_quick_and_clean(instance: Instance) -> None:
 def test_a_stop_does_not_wait_for_an_answer_that_does_not_come(instance: Instance) -> None:
     instance.write("a.txt", "alpha")
     instance.box.emulator(
-        "POST", "faults", {"kind": "delay", "method": "POST", "path": "/v1/files", "count": 1, "seconds": 60}
+        "POST",
+        "faults",
+        {"kind": "delay", "method": "POST", "path": "/v1/files", "count": 1, "seconds": 60},
     )
     instance.start()
     time.sleep(2)
@@ -266,9 +269,7 @@ def test_a_user_has_a_service_of_his_own(box: Box) -> None:
     box.run("chown", "-R", "alice:alice", home)
     box.run("loginctl", "enable-linger", "alice")
     uid = box.run("id", "-u", "alice").stdout.strip()
-    box.until(
-        lambda: box.path(f"/run/user/{uid}/systemd/private").exists(), "alice has a manager"
-    )
+    box.until(lambda: box.path(f"/run/user/{uid}/systemd/private").exists(), "alice has a manager")
     environ = ("env", f"HOME={home}", f"XDG_RUNTIME_DIR=/run/user/{uid}")
 
     def mine(*command: str) -> str:

@@ -52,5 +52,7 @@ def test_every_line_of_the_sandbox_has_a_reason() -> None:
             reasoned = line == "[Install]"
         elif line.startswith("#"):
             reasoned = True
-        elif line.startswith(("Protect", "Private", "Restrict", "System", "Memory", "Capability", "No")):
+        elif line.startswith(
+            ("Protect", "Private", "Restrict", "System", "Memory", "Capability", "No")
+        ):
             assert reasoned, line

@@ -286,7 +286,9 @@ class Engine:
             ahead.unfinished == 0
             and ahead.unknown == 0
             and ahead.absent == 0
-            and not (ahead.renew_at is not None and ahead.renew_at <= self.liaison.server_now())
+            and not (
+                ahead.renew_at is not None and ahead.renew_at <= await self.liaison.plan.before()
+            )
             and not await self._departures.ready(now)
         )
 
@@ -299,7 +301,7 @@ class Engine:
         moments = [self.longest_sleep_seconds, self.lookout.due_in_seconds()]
         moments += [at - now for at in (ahead.read_at, ahead.send_at) if at is not None]
         if ahead.renew_at is not None:
-            moments.append(ahead.renew_at - server_now)
+            moments.append(self.liaison.plan.starts_at(ahead.renew_at) - server_now)
         if ahead.delete_at is not None:
             moments.append(ahead.delete_at - now)
         if ahead.absent:

@@ -206,9 +206,7 @@ class Executor:
             used = intents.used_expiries(db, name=name, size=size, purpose=purpose)
             told = None if life is None else expiry.with_nonce(life, used, self._random.randrange)
             server_now = self.server_now()
-            if not wants.is_wanted(
-                db, want.content_id, renewal=want.renewal, server_now=server_now
-            ):
+            if not wants.is_wanted(db, want):
                 return None, told
             intent_id = intents.open_one(
                 db,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from fileferry.daemon.renewal import RenewalPlan
 from fileferry.errors import (
     CredentialsRefused,
     FerryError,
@@ -101,6 +102,13 @@ class Liaison:
         self._stopped = False
         self.on_change: Callable[[], None] = lambda: None
         self.refused: FerryError | None = None
+        self.plan = RenewalPlan(
+            settings.uploads_per_minute,
+            writer=writer,
+            clock=clock,
+            server_now=self.server_now,
+            log=log,
+        )
         self.halted: str | None = None
         self.account: str | None = None
 
@@ -154,7 +162,7 @@ class Liaison:
         """Start the uploads and renewals that are due."""
         now = self._clock.wall()
         due = ahead.send_at is not None and ahead.send_at <= now
-        renew = ahead.renew_at is not None and ahead.renew_at <= self.server_now()
+        renew = ahead.renew_at is not None and ahead.renew_at <= await self.plan.before()
         if not (due or renew) or self._clock.monotonic() < self._not_before:
             return
         if not await self._ready() or self._uploads is None:
@@ -264,6 +272,7 @@ class Liaison:
         )
         self._uploads = Uploads(
             self._executor,
+            self.plan,
             writer=self._writer,
             clock=self._clock,
             concurrency=self._settings.concurrency,

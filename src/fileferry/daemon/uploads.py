@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fileferry.clock import Clock
     from fileferry.daemon.executor import Executor
     from fileferry.daemon.logs import Log
+    from fileferry.daemon.renewal import RenewalPlan
     from fileferry.index.contents import Want
     from fileferry.index.writer import Writer
 
@@ -27,6 +28,7 @@ class Uploads:
 
     Args:
         executor: sends one.
+        plan: says up to when renewals are due.
         writer: whom to ask what is due.
         clock: wall time.
         concurrency: how many at once.
@@ -36,6 +38,7 @@ class Uploads:
     def __init__(
         self,
         executor: Executor,
+        plan: RenewalPlan,
         *,
         writer: Writer,
         clock: Clock,
@@ -44,6 +47,7 @@ class Uploads:
         log: Log,
     ) -> None:
         self._executor = executor
+        self._plan = plan
         self._writer = writer
         self._clock = clock
         self._concurrency = concurrency
@@ -93,14 +97,14 @@ class Uploads:
     async def _fetch(self) -> None:
         busy = frozenset([*self._tasks.values(), *(want.content_id for want in self._queue)])
         now = self._clock.wall()
-        server_now = self._executor.server_now()
+        renew_before = await self._plan.before()
         if self._has_crashed:
             # Its intent may still be open: what became of that upload is for the audit to find out.
             await self._writer.run(lambda db: intents.give_up_others(db, sending=busy, now=now))
             self._has_crashed = False
         self._queue.extend(
             await self._writer.run(
-                lambda db: wants.due(db, now=now, server_now=server_now, limit=CHUNK, busy=busy)
+                lambda db: wants.due(db, now=now, renew_before=renew_before, limit=CHUNK, busy=busy)
             )
         )
 

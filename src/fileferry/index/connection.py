@@ -6,10 +6,20 @@ import contextlib
 import os
 import sqlite3
 
-from fileferry.errors import IndexDamaged
+from fileferry.errors import IndexDamaged, IndexUnwritable
 from fileferry.index.identity import APPLICATION_ID, SCHEMA_VERSION
 
 BUSY_SECONDS = 10.0
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
 
 
 def open_writer(path: str) -> sqlite3.Connection:
@@ -39,11 +49,8 @@ def open_writer(path: str) -> sqlite3.Connection:
             migrate(connection)
     except sqlite3.DatabaseError as error:
         connection.close()
-        if "locked" in str(error):
-            raise IndexDamaged(
-                f"index `{path}` is locked by another program",
-                hint="find who writes to it (`fuser`), end that, and start again",
-            ) from error
+        if is_passing(error):
+            raise unwritable(error) from error
         raise _damaged(path, str(error)) from error
     except BaseException:
         connection.close()
@@ -66,7 +73,7 @@ def open_reader(path: str) -> sqlite3.Connection:
 
 def close_writer(connection: sqlite3.Connection) -> None:
     """Close, leaving WAL mode when nobody else reads: other users cannot open a cold WAL index."""
-    with contextlib.suppress(sqlite3.OperationalError):
+    with contextlib.suppress(sqlite3.DatabaseError):
         connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         connection.execute("PRAGMA journal_mode = DELETE").fetchone()
@@ -85,6 +92,31 @@ def check(connection: sqlite3.Connection, path: str) -> None:
         raise _damaged(path, str(error)) from error
     if verdict != "ok":
         raise _damaged(path, str(verdict))
+
+
+def is_passing(error: sqlite3.Error) -> bool:
+    """Say whether an error is about where the index lies, not about what is in it: the same may work later."""
+    return (getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF) in _PASSING
+
+
+def unwritable(error: sqlite3.Error) -> IndexUnwritable:
+    """Return what to say when the index takes nothing now."""
+    return IndexUnwritable(
+        f"the index cannot be written: {error}",
+        hint="free space on the disk of [state] directory, or end what locks it; work goes on by itself",
+    )
+
+
+def is_corruption(error: sqlite3.Error) -> bool:
+    """Say whether an error is about what is in the index: pages that cannot be right."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def damaged(connection: sqlite3.Connection, error: sqlite3.Error) -> IndexDamaged:
+    """Return what to say when SQLite found damage while it worked."""
+    path = str(connection.execute("PRAGMA database_list").fetchone()[2])
+    return _damaged(path, str(error))
 
 
 def _identify(connection: sqlite3.Connection, path: str) -> None:

@@ -32,13 +32,21 @@ TAKEN_BACK = (RetireReason.REMOVED, RetireReason.CHANGED)
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A content whose upload is due, with the paths that may serve as its source."""
+    """A content whose upload is due, with the paths that may serve as its source.
+
+    `renew_at` is when its renewal was due, in server seconds; None: it has no id yet.
+    """
 
     content_id: int
     key: ContentKey
     attempts: int
-    renewal: bool
+    renew_at: float | None
     sources: tuple[tuple[int, bytes, Stamp], ...]
+
+    @property
+    def renewal(self) -> bool:
+        """Say whether it has an id that is to be replaced."""
+        return self.renew_at is not None
 
 
 def identify(db: sqlite3.Connection, key: ContentKey) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SOURCES = 8
 FAILING_AFTER = 3
+NEW_SHARE = 0.2
 _SENDABLE = (
     "absent = 0 AND hold_id IS NULL AND state NOT IN ('ignored', 'kept', 'unknown')"
     " AND attachment = 'active' AND halt IS NULL"
@@ -21,57 +22,68 @@ _SENDABLE = (
 
 
 def due(
-    db: sqlite3.Connection, *, now: float, server_now: float, limit: int, busy: frozenset[int]
+    db: sqlite3.Connection, *, now: float, renew_before: float, limit: int, busy: frozenset[int]
 ) -> list[Want]:
-    """Return contents to send, renewals that run out first, then by waiting time.
+    """Return contents to send: renewals that run out first, then new files by waiting time, the small before the large.
+
+    Renewals leave a fifth of the places to new files, so that neither waits for ever.
 
     Args:
         now: wall seconds, for first uploads and retries.
-        server_now: server seconds, for renewals.
+        renew_before: server seconds; ids whose renewal is due by then are renewed now.
         limit: at most so many.
         busy: contents that are being sent already.
     """
-    rows = db.execute(
-        "SELECT id, attempts, 1 FROM content WHERE renew_at <= ? AND (due_at IS NULL OR due_at <= ?)"
+    reach = limit + len(busy)
+    renewals = db.execute(
+        "SELECT id, attempts, renew_at FROM content WHERE renew_at <= ? AND (due_at IS NULL OR due_at <= ?)"
+        " AND NOT EXISTS (SELECT 1 FROM intent WHERE content_id = content.id AND state = 'unknown')"
         " ORDER BY renew_at LIMIT ?",
-        (server_now, now, limit + len(busy)),
+        (renew_before, now, reach),
     ).fetchall()
-    rows += db.execute(
-        "SELECT id, attempts, 0 FROM content WHERE (due_at <= ?1 OR due_at > ?1 + ?2)"
+    uploads = db.execute(
+        "SELECT id, attempts, NULL, size FROM content WHERE (due_at <= ?1 OR due_at > ?1 + ?2)"
         " AND NOT EXISTS (SELECT 1 FROM remote WHERE content_id = content.id AND state = 'live')"
         " AND NOT EXISTS (SELECT 1 FROM intent WHERE content_id = content.id AND state = 'unknown')"
         " ORDER BY due_at, id LIMIT ?3",
-        (now, CLOCK_JUMP_SECONDS * 2, limit + len(busy)),
+        (now, CLOCK_JUMP_SECONDS * 2, reach),
     ).fetchall()
+    uploads.sort(key=lambda row: row[3])
+    kept_free = min(len(uploads), max(1, round(limit * NEW_SHARE)))
+    first = renewals[: max(1, reach - kept_free)]
     wants: dict[int, Want] = {}
-    for content_id, attempts, renewal in rows:
+    for content_id, attempts, renew_at, *_ in (*first, *uploads, *renewals[len(first) :]):
         if content_id in busy or content_id in wants or len(wants) >= limit:
             continue
         sources = _sources(db, content_id)
         if not sources:
-            _stand_down(db, content_id, renewal=bool(renewal), now=now)
+            _stand_down(db, content_id, renewal=renew_at is not None, now=now)
             continue
         key = contents.key_of(db, content_id)
-        wants[content_id] = Want(content_id, key, attempts, bool(renewal), sources)
+        wants[content_id] = Want(content_id, key, attempts, renew_at, sources)
     return list(wants.values())
 
 
-def is_wanted(
-    db: sqlite3.Connection, content_id: int, *, renewal: bool, server_now: float
-) -> bool:
+def renewals_until(db: sqlite3.Connection, until: float) -> list[float]:
+    """Return when renewals are due, in ascending order, up to a moment (server seconds)."""
+    rows = db.execute(
+        "SELECT renew_at FROM content WHERE renew_at <= ? ORDER BY renew_at", (until,)
+    )
+    return [row[0] for row in rows]
+
+
+def renewable(db: sqlite3.Connection) -> int:
+    """Return how many contents have an id that needs a younger one some day."""
+    return int(db.execute("SELECT count(*) FROM content WHERE renew_at IS NOT NULL").fetchone()[0])
+
+
+def is_wanted(db: sqlite3.Connection, want: Want) -> bool:
     """Say whether a content that was chosen a while ago is still to be sent: it may have got its id meanwhile."""
-    live = contents.live_id(db, content_id) is not None
-    if not renewal:
+    live = contents.live_id(db, want.content_id) is not None
+    if want.renew_at is None:
         return not live
-    row = db.execute("SELECT renew_at FROM content WHERE id = ?", (content_id,)).fetchone()
-    return live and row is not None and row[0] is not None and row[0] <= server_now
-
-
-def next_due_at(db: sqlite3.Connection) -> tuple[float | None, float | None]:
-    """Return when the next upload is due (wall seconds), and the next renewal (server seconds)."""
-    upload = db.execute("SELECT min(due_at) FROM content WHERE due_at IS NOT NULL").fetchone()[0]
-    renewal = db.execute("SELECT min(renew_at) FROM content WHERE renew_at IS NOT NULL").fetchone()
-    return upload, renewal[0]
+    row = db.execute("SELECT renew_at FROM content WHERE id = ?", (want.content_id,)).fetchone()
+    return live and row is not None and row[0] == want.renew_at
 
 
 def put_off(
