@@ -19,8 +19,10 @@ FerryError                     1  something went wrong
 └── RemoteError                1  the API did not do what was asked
     ├── RemoteRefused             permanent: asking again will not help
     │   ├── RemoteMissing         the id does not exist there
+    │   ├── PartsRefused          it takes no file in parts, or none for this purpose
     │   ├── CredentialsRefused 7  the key is wrong, or lacks a scope
     │   └── QuotaExhausted     7  storage or billing quota used up
+    ├── TooSlow                5  the line cannot carry a file in the time that the API gives it
     ├── RemoteUnavailable      5  transient: known not to have been done
     └── OutcomeUnknown         5  it may have been done, or not
 
@@ -167,6 +169,10 @@ class RemoteMissing(RemoteRefused):
     """The id does not exist at the remote, or not for this project."""
 
 
+class PartsRefused(RemoteRefused):
+    """The API takes no file in parts, or none for this purpose; a smaller one may go in one piece."""
+
+
 class CredentialsRefused(RemoteRefused):
     """The key is wrong, or lacks a scope."""
 
@@ -177,6 +183,12 @@ class QuotaExhausted(RemoteRefused):
     """The storage or billing quota is used up; no call can pass until somebody acts."""
 
     exit_code = 7
+
+
+class TooSlow(RemoteError):
+    """The line cannot carry a file in the time that the API gives it; it was not sent."""
+
+    exit_code = 5
 
 
 class RemoteUnavailable(RemoteError):

@@ -139,6 +139,7 @@ class RemoteSettings:
     bandwidth_bytes_per_second: int = 0
     list_lag_seconds: float = 60.0
     multipart_threshold_bytes: int = 128 * 1024**2
+    part_concurrency: int = 4
     check_interval_seconds: float = 3600.0
 
 

@@ -1,10 +1,10 @@
 """The disk of a simulation: real files in a temporary directory, seen through a seam that tells virtual time.
 
 Two things of a real file system cannot be had in a simulation: change times that follow virtual time, and
-permissions that bind root. So the modules of `fileferry.local` are given a stand-in for `os` that passes every call on
-and alters two answers: `st_ctime_ns` is the virtual moment at which this disk changed the inode (in ticks of the kernel,
-so that two changes within one tick look alike), and below a place that was made unreadable calls fail with an errno.
-The settling and the racy rule therefore work as they do on a real disk.
+permissions that bind root. So the modules of `fileferry.local` are given a stand-in for `os` that passes every call
+on and alters two answers: `st_ctime_ns` is the virtual moment at which this disk changed the inode (in ticks of the
+kernel, so that two changes within one tick look alike), and below a place that was made unreadable calls fail with an
+errno. The settling and the racy rule therefore work as they do on a real disk.
 
 Beside the real files there is the truth: what stands at each path, also while a root is away or cannot be read.
 """
@@ -17,7 +17,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from fileferry.local import reader, root, scanner
 
@@ -153,6 +153,10 @@ class Disk:
                 shutil.rmtree(place)
             os.rename(store, place)
 
+    def stands(self, path: bytes) -> bool:
+        """Say whether anything stands at a path now."""
+        return os.path.lexists(path)
+
     def holds(self, path: bytes) -> bool:
         """Say whether a regular file stands at a path, in truth."""
         return path in self.files
@@ -267,13 +271,13 @@ class _Listing:
     entries: list[_Sighted]
     position: int = field(default=0)
 
-    def __enter__(self) -> _Listing:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         return None
 
-    def __iter__(self) -> _Listing:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> _Sighted:
@@ -292,9 +296,7 @@ class _Seam:
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
 
-    def open(
-        self, path: bytes, flags: int, mode: int = 0o777, *, dir_fd: int | None = None
-    ) -> int:
+    def open(self, path: bytes, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         whole = self._disk.path_of(path, dir_fd)
         self._disk.check(whole, entering=True)
         return self._disk.opened(os.open(path, flags, mode, dir_fd=dir_fd), whole)
@@ -313,7 +315,9 @@ class _Seam:
     def pread(self, descriptor: int, size: int, offset: int) -> bytes:
         path = self._disk.path_of(b"", descriptor)[:-1]
         trouble = self._disk.trouble_at(path, entering=True)
-        if trouble is not None and trouble.hides:  # an open file outlives a `chmod`, not a broken disk
+        if (
+            trouble is not None and trouble.hides
+        ):  # an open file outlives a `chmod`, not a broken disk
             raise OSError(trouble.number, os.strerror(trouble.number), path)
         return os.pread(descriptor, size, offset)
 
@@ -337,7 +341,10 @@ class _Seam:
         with os.scandir(path) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
         return _Listing(
-            [_Sighted(self._disk, entry, entry.name, place + b"/" + entry.name) for entry in entries]
+            [
+                _Sighted(self._disk, entry, entry.name, place + b"/" + entry.name)
+                for entry in entries
+            ]
         )
 
 

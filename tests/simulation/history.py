@@ -10,6 +10,7 @@ import os
 import random
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fileferry.emulator import Fault, FaultKind
@@ -123,7 +124,16 @@ WEIGHTS: dict[Kind, int] = {
     Kind.RETRY: 1,
 }
 DELAYS = (0.0, 0.0, 0.004, 0.1, 0.5, 1.5, 3.0, 3.0, 8.0, 20.0, 45.0, 90.0)
-NAMES = (b"a.txt", b"b.TXT", b"c.md", b"d.tmp", b"e.log", b"plan/a.txt", b"plan/b.md", b"plan/old/c.md")
+NAMES = (
+    b"a.txt",
+    b"b.TXT",
+    b"c.md",
+    b"d.tmp",
+    b"e.log",
+    b"plan/a.txt",
+    b"plan/b.md",
+    b"plan/old/c.md",
+)
 MORE_NAMES = (b"skip/f.txt", b"plan0", b"plan/x y.txt", b"pl\xffan.txt", b"archive/a.txt")
 
 
@@ -161,7 +171,9 @@ def furnish(world: World, seed: int) -> None:
                 retire_delay_seconds=chance.choice((0.0, 30.0, 120.0)),
                 rescan_interval_seconds=chance.choice((60.0, 240.0)),
                 delete_budget=chance.choice((2, 25)),
-                dedup=chance.choice((Dedup.CONTENT, Dedup.CONTENT, Dedup.CONTENT_AND_NAME, Dedup.OFF)),
+                dedup=chance.choice(
+                    (Dedup.CONTENT, Dedup.CONTENT, Dedup.CONTENT_AND_NAME, Dedup.OFF)
+                ),
                 remote_name=chance.choice(("{name}", "{name}", "{stem}-{digest8}{suffix}")),
             )
         )
@@ -276,7 +288,9 @@ async def _edit_same_size(scene: _Scene) -> None:
     path = scene.file()
     if path is not None:
         old = scene.world.disk.files[path]
-        scene.world.disk.write(path, bytes(scene.chance.randrange(97, 123) for _ in old[:1]) + old[1:])
+        scene.world.disk.write(
+            path, bytes(scene.chance.randrange(97, 123) for _ in old[:1]) + old[1:]
+        )
         scene.notice(path)
 
 
@@ -367,7 +381,7 @@ async def _rename_directory(scene: _Scene) -> None:
     directory = _directory(scene)
     if directory is not None:
         target = directory + b"%d" % scene.chance.randrange(3)
-        if not os.path.lexists(target):
+        if not scene.world.disk.stands(target):
             scene.world.disk.rename(directory, target)
             scene.notice(directory, target)
 
@@ -394,7 +408,9 @@ async def _bring_back(scene: _Scene) -> None:
 
 
 async def _unreadable(scene: _Scene) -> None:
-    places = [place for place in (scene.root(), scene.file(), _directory(scene)) if place is not None]
+    places = [
+        place for place in (scene.root(), scene.file(), _directory(scene)) if place is not None
+    ]
     if places:
         trouble = scene.chance.choice((EACCES, EACCES, EIO, ESTALE))
         place = scene.chance.choice(places)
@@ -435,7 +451,9 @@ async def _rules_file(scene: _Scene) -> None:
     place = scene.root()
     if place is not None:
         path = place + b"/.ferryignore"
-        scene.world.disk.write(path, scene.chance.choice((b"", b"*.log\n", b"skip/\n", b"*.md\nold/\n")))
+        scene.world.disk.write(
+            path, scene.chance.choice((b"", b"*.log\n", b"skip/\n", b"*.md\nold/\n"))
+        )
         scene.notice(path)
 
 
@@ -446,7 +464,9 @@ async def _configure(scene: _Scene) -> None:
     if chance.random() < 0.5:
         changed = replace(folder, expires_after_seconds=chance.choice((None, 3_600, 86_400)))
     elif chance.random() < 0.7:
-        changed = replace(folder, ignore=chance.choice(((), ("*.tmp",), ("plan/",), ("*.txt", "old/"))))
+        changed = replace(
+            folder, ignore=chance.choice(((), ("*.tmp",), ("plan/",), ("*.txt", "old/")))
+        )
     else:
         changed = replace(folder, remote_name=chance.choice(("{name}", "{digest8}{suffix}")))
     world.folders[number] = changed
@@ -565,16 +585,11 @@ async def _decide(scene: _Scene, *, is_approved: bool) -> None:
     world = scene.world
     assert world.writer is not None
     now = world.clock.wall()
+    decide = holds.approve if is_approved else holds.discard
     for hold in await world.writer.run(holds.undecided):
         if is_approved:
             scene.witness.approved += hold.files
-            await world.writer.run(
-                lambda db, number=hold.hold_id: holds.approve(db, number, now=now)
-            )
-        else:
-            await world.writer.run(
-                lambda db, number=hold.hold_id: holds.discard(db, number, now=now)
-            )
+        await world.writer.run(partial(decide, hold_id=hold.hold_id, now=now))
     if world.assembly is not None:
         world.assembly.engine.wake()
 

@@ -71,7 +71,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         """No other thread waits to be heard."""
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]  # nobody here cares for its exact type
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> Any:
         """Do it here and now: a simulation has no threads."""
         future = self.create_future()
         try:
@@ -91,7 +93,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             for _ in range(16):
                 try:
                     if coroutine is not None:
-                        coroutine.close()  # type: ignore[union-attr]  # tasks are made of coroutines here
+                        coroutine.close()
                 except RuntimeError:
                     continue  # it awaited in a `finally`: close it where it waits now
                 except BaseException:  # noqa: BLE001 - the dead may say what they like

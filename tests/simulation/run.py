@@ -1,8 +1,8 @@
 """Play histories by the thousand, print figures, or play one again and see why it failed.
 
-    python tests/simulation/run.py --histories 5000 --seed 1
-    python tests/simulation/run.py --seed 17 --trace
-    python tests/simulation/run.py --seed 17 --shrink
+python tests/simulation/run.py --histories 5000 --seed 1
+python tests/simulation/run.py --seed 17 --trace
+python tests/simulation/run.py --seed 17 --shrink
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--histories", type=int, default=0, help="how many seeds, from --seed on")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--trace", action="store_true", help="print all that happened")
-    parser.add_argument("--shrink", action="store_true", help="leave out what is not needed to fail")
+    parser.add_argument(
+        "--shrink", action="store_true", help="leave out what is not needed to fail"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.histories:
         seeds = range(chosen.seed, chosen.seed + chosen.histories)

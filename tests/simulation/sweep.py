@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from simulation.story import ask_again
 from simulation.world import WatchedWorkers, WatchedWriter, World
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
     from concurrent.futures import Future
 
@@ -73,16 +73,20 @@ class TrappedRemote:
         self._trap = trap
 
     async def hello(self) -> Account:
-        return await self._trapped(self._inner.hello)
+        account: Account = await self._trapped(self._inner.hello)
+        return account
 
     async def create(self, upload: Upload, body: Body) -> RemoteFile:
-        return await self._trapped(self._inner.create, upload, body)
+        file: RemoteFile = await self._trapped(self._inner.create, upload, body)
+        return file
 
     async def page(self, after: str | None) -> Page:
-        return await self._trapped(self._inner.page, after)
+        page: Page = await self._trapped(self._inner.page, after)
+        return page
 
     async def get(self, file_id: str) -> RemoteFile:
-        return await self._trapped(self._inner.get, file_id)
+        file: RemoteFile = await self._trapped(self._inner.get, file_id)
+        return file
 
     async def delete(self, file_id: str) -> None:
         await self._trapped(self._inner.delete, file_id)
@@ -108,14 +112,13 @@ class TrappedRemote:
             raise RemoteUnavailable("a trap")
         if trap.failure is Failure.REMOTE_CRASH_BEFORE:
             world.die("a trap")
-        answer = await call(*args)
+        await call(*args)
         if trap.failure is Failure.REMOTE_CRASH_AFTER:
             world.die("a trap")
         world.figures.lost_answers += 1
         if call.__name__ == "create":
             raise OutcomeUnknown("a trap")
         raise RemoteUnavailable("a trap")
-        return answer
 
 
 class TrappedWriter(WatchedWriter):
@@ -133,7 +136,9 @@ class TrappedWriter(WatchedWriter):
             world.plan.full_commits = 1
             world.expected_errors += 1
         if strikes and trap.failure is Failure.COMMIT_CRASH_BEFORE:
-            world.plan.fuse = 2  # the next point is before the transaction, the one after before its commit
+            world.plan.fuse = (
+                2  # the next point is before the transaction, the one after before its commit
+            )
         future = super().submit(work)
         if strikes and trap.failure is Failure.COMMIT_CRASH_AFTER:
             world.die("a trap")
@@ -194,11 +199,9 @@ class Tale:
         """Tell it to its end, in as many lives as it takes."""
         world = self._world
         while self._chapter < len(_CHAPTERS):
-            before = (self._chapter, world.figures.lives)
             world.live(self._go_on)
             if world.violations or world.figures.lives > 40:
                 return
-            del before
 
     async def _go_on(self) -> None:
         while self._chapter < len(_CHAPTERS):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import tempfile
 
-
 import pytest
 
 from simulation.story import MEMORY
 from simulation.sweep import Failure, Tale, Trap, prepare
 from simulation.witness import Witness
 from simulation.world import World
-
 
 MOST_CALLS = 2_000
 
@@ -69,5 +67,3 @@ def _memory() -> str | None:
     from os.path import isdir
 
     return MEMORY if isdir(MEMORY) else None
-
-

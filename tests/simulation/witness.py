@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 1.0
 """A path that came back so short a time ago may still be taken for gone: nobody can look and write at once."""
 
+_PATH = "CAST(folder.root || X'2F' || {0}.path AS BLOB)"
 _ANSWERS = (
-    "SELECT CAST(folder.root || X'2F' || entry.path AS BLOB), remote.file_id, remote.proof FROM entry"
+    f"SELECT {_PATH.format('entry')}, remote.file_id, remote.proof FROM entry"
     " JOIN folder ON folder.id = entry.folder_id"
     " JOIN remote ON remote.content_id = entry.held_id AND remote.state = 'live'"
 )
@@ -38,6 +39,21 @@ class Sent:
     record: FileRecord
     content_id: int | None
     has_expiry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the index says of a path."""
+
+    state: str
+    file_id: str | None
+    hold_id: int | None
+    error: str | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Say whether somebody has decided about it, or has to."""
+        return self.state == "kept" or self.hold_id is not None
 
 
 class Witness:
@@ -146,7 +162,9 @@ class Witness:
         ).fetchone()
         if row is None or row[0] != "deleting" or row[2] != "proven":
             world.figures.wrong_deletes += 1
-            world.object("deletes come from the index's own ids, given up before", f"{file_id} {row}")
+            world.object(
+                "deletes come from the index's own ids, given up before", f"{file_id} {row}"
+            )
             return
         used = self._db.execute(
             "SELECT path FROM entry WHERE held_id = ?1 AND NOT EXISTS"
@@ -185,8 +203,8 @@ class Witness:
     def _check_removals(self, db: sqlite3.Connection) -> None:
         world = self.world
         rows = db.execute(
-            "SELECT seq, CAST(folder.root || X'2F' || path AS BLOB) FROM change_log JOIN folder ON folder.id = folder_id"
-            " WHERE seq > ? AND event = 'removed'",
+            f"SELECT seq, {_PATH.format('change_log')} FROM change_log"
+            " JOIN folder ON folder.id = folder_id WHERE seq > ? AND event = 'removed'",
             (self._seq,),
         ).fetchall()
         self._seq = db.execute("SELECT COALESCE(max(seq), 0) FROM change_log").fetchone()[0]
@@ -218,46 +236,45 @@ class Witness:
         return [*self._not_converged(), *self._not_gone(), *self._leaked()]
 
     def _not_converged(self) -> Iterator[str]:
-        world = self.world
-        now = world.emulator.clock.now()
-        living = self._living(now)
-        rows: dict[bytes, tuple[str, str | None, int | None, str | None]] = {
-            row[0]: row[1:]
-            for row in self._db.execute(
-                "SELECT CAST(folder.root || X'2F' || entry.path AS BLOB), entry.state, remote.file_id, entry.hold_id, entry.error"
-                " FROM entry JOIN folder ON folder.id = entry.folder_id"
-                " LEFT JOIN remote ON remote.content_id = entry.held_id AND remote.state = 'live'"
-                " WHERE folder.attachment = 'active'"
-            )
-        }
-        for path in sorted(world.disk.files):
+        disk = self.world.disk
+        living = self._living(self.world.emulator.clock.now())
+        entries = self._entries()
+        for path in sorted(disk.files):
+            entry = entries.pop(path, None)
             folder = self._folder_of(path)
-            row = rows.pop(path, None)
             if folder is None or self.is_ignored(folder, path):
                 continue
-            content = world.disk.files[path]
-            if row is None:
+            if entry is None:
                 yield f"{path!r} is not in the index"
-                continue
-            state, file_id, hold_id, error = row
-            if state == "kept" or hold_id is not None:
-                continue
-            if not content:
-                if state != "rejected":
-                    yield f"{path!r} is empty and {state}"
-                continue
-            if state != "synced" or file_id is None:
-                yield f"{path!r} is {state} with {file_id}: {error}"
-            elif file_id not in living:
-                yield f"{path!r} has {file_id}, which is gone"
-            elif self._records[file_id].sha256 != sha(content) and file_id not in self.mistaken:
-                yield f"{path!r} has {file_id}, which holds other bytes"
-        for path, (state, file_id, hold_id, _) in rows.items():
+            elif not entry.is_kept:
+                yield from self._not_right(path, entry, living)
+        for path, entry in entries.items():
             folder = self._folder_of(path)
-            if folder is not None and not world.disk.below(folder.root):
+            if folder is not None and not disk.below(folder.root):
                 continue  # a root that was emptied halts until somebody accepts it
-            if state not in {"kept", "ignored"} and hold_id is None:
-                yield f"{path!r} is not on disk and {state} with {file_id}"
+            if entry.state != "ignored" and not entry.is_kept:
+                yield f"{path!r} is not on disk and {entry.state} with {entry.file_id}"
+
+    def _not_right(self, path: bytes, entry: Known, living: frozenset[str]) -> Iterator[str]:
+        content, file_id = self.world.disk.files[path], entry.file_id
+        if not content:
+            if entry.state != "rejected":
+                yield f"{path!r} is empty and {entry.state}"
+        elif entry.state != "synced" or file_id is None:
+            yield f"{path!r} is {entry.state} with {file_id}: {entry.error}"
+        elif file_id not in living:
+            yield f"{path!r} has {file_id}, which is gone"
+        elif self._records[file_id].sha256 != sha(content) and file_id not in self.mistaken:
+            yield f"{path!r} has {file_id}, which holds other bytes"
+
+    def _entries(self) -> dict[bytes, Known]:
+        rows = self._db.execute(
+            f"SELECT {_PATH.format('entry')}, entry.state, remote.file_id, entry.hold_id, entry.error"
+            " FROM entry JOIN folder ON folder.id = entry.folder_id"
+            " LEFT JOIN remote ON remote.content_id = entry.held_id AND remote.state = 'live'"
+            " WHERE folder.attachment = 'active'"
+        )
+        return {row[0]: Known(*row[1:]) for row in rows}
 
     def _not_gone(self) -> Iterator[str]:
         for row in self._db.execute(
@@ -322,5 +339,3 @@ class Witness:
     def _db(self) -> sqlite3.Connection:
         assert self.world.writer is not None, "asked while the engine lives"
         return self.world.writer.connection
-
-

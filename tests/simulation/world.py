@@ -139,6 +139,7 @@ class World:
 
     def object(self, rule: str, detail: str) -> None:
         """Note that a rule did not hold."""
+        detail = detail.replace(self.home, "")
         self.tell(f"VIOLATION {rule}: {detail}")
         self.violations.append(Violation(rule, detail, self.now()))
 
@@ -325,7 +326,9 @@ class WatchedWriter:
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
         return int(
-            self.connection.execute("SELECT count(*) FROM intent WHERE state = 'open'").fetchone()[0]
+            self.connection.execute("SELECT count(*) FROM intent WHERE state = 'open'").fetchone()[
+                0
+            ]
         )
 
     def close(self) -> None:

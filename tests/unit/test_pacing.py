@@ -160,9 +160,45 @@ async def test_without_its_word_the_waits_grow_and_end_with_the_first_success() 
 
 async def test_a_shorter_wait_does_not_cut_a_longer_one() -> None:
     its = pace(FakeClock())
-    await fail(its, RemoteUnavailable("slow down", retry_after_seconds=300.0))
-    await fail(its, RemoteUnavailable("down", retry_after_seconds=1.0))
+
+    async def one(seconds: float) -> None:
+        async with its.call():
+            await asyncio.sleep(0)
+            raise RemoteUnavailable("slow down", retry_after_seconds=seconds)
+
+    await asyncio.gather(one(300.0), one(1.0), return_exceptions=True)
     assert its.open_in_seconds() == 300.0
+
+
+async def test_deletes_and_listings_obey_the_server_too() -> None:
+    clock = FakeClock()
+    its = pace(clock)
+    for call in (its.delete, its.call):
+        await fail(its, RemoteUnavailable("slow down", retry_after_seconds=50.0))
+        before = clock.now
+        async with call():
+            assert clock.now == before + 50.0
+
+
+async def test_deletes_have_a_slower_rate_of_their_own() -> None:
+    clock = FakeClock()
+    its = pace(clock, per_minute=100)
+    began = clock.now
+    for _ in range(30):
+        async with its.delete():
+            pass
+    assert clock.now > began
+    async with its.upload():  # which has not waited for them
+        pass
+    assert len([seconds for seconds in clock.slept if seconds]) == 24
+
+
+async def test_after_a_restart_within_the_minute_nothing_goes_at_once() -> None:
+    clock = FakeClock()
+    its = pace(clock, per_minute=60)
+    its.continue_minute()
+    async with its.upload():
+        assert clock.slept != []
 
 
 @pytest.mark.parametrize(
@@ -203,3 +239,16 @@ async def test_while_the_api_is_down_one_upload_asks_for_all() -> None:
     assert most == 1
     assert sum(isinstance(result, RemoteUnavailable) for result in results) == 3
     assert clock.slept == [2.0, 4.0, 8.0, 16.0]
+
+
+async def test_under_pressure_half_as_many_run_and_more_again_with_success() -> None:
+    clock = FakeClock()
+    its = pace(clock, concurrency=8)
+    await fail(its, RemoteUnavailable("slow down"))
+    assert its._slots.allowed == 4
+    await fail(its, RemoteUnavailable("nobody there", reached=False))
+    assert its._slots.allowed == 4
+    for _ in range(4 + 5 + 6 + 7 + 20):
+        async with its.upload():
+            pass
+    assert its._slots.allowed == 8

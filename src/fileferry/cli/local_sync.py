@@ -12,6 +12,7 @@ from fileferry.daemon.assembly import assemble, connector, open_index
 from fileferry.daemon.logs import Log
 from fileferry.daemon.outcome import outcome_of
 from fileferry.daemon.workers import ThreadWorkers
+from fileferry.index.writer import Patience
 
 if TYPE_CHECKING:
     from fileferry.cli.context import Context
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from fileferry.daemon.engine import Engine
     from fileferry.index.writer import Writer
 
+PATIENCE_SECONDS = 10.0  # for a disk that is full: somebody waits for an answer
+
 
 def sync_here(config: Config, context: Context, *, now: bool, as_json: bool, verbose: bool) -> int:
     """Run an engine until all that can be done now is done; return the exit code."""
     clock = SystemClock()
     log = Log("info" if verbose else "error")
-    writer = open_index(config.state.directory, group=config.state.group)
+    writer = open_index(
+        config.state.directory, group=config.state.group, patience=Patience(PATIENCE_SECONDS)
+    )
     workers = ThreadWorkers()
     try:
         assembly = assemble(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fileferry.clock import SystemClock
+from fileferry.daemon import custody
 from fileferry.daemon.assembly import connector, open_index
 from fileferry.daemon.enlist import pin_endpoint
 from fileferry.daemon.liaison import Liaison
@@ -45,7 +46,7 @@ def sweep(config: Config, context: Context) -> Swept:
 
     Raises:
         LockHeld: somebody else began to work meanwhile, and will do it.
-        Held: the index belongs to another endpoint or account.
+        Held: the index belongs to another endpoint or account, or was moved.
     """
     clock = SystemClock()
     lock = Lock(config.state.directory)
@@ -53,7 +54,7 @@ def sweep(config: Config, context: Context) -> Swept:
         writer = open_index(config.state.directory, group=config.state.group, inline=True)
         workers = ThreadWorkers()
         try:
-            writer.submit(lambda db: pin_endpoint(db, config.remote)).result()
+            writer.submit(lambda db: _pin(db, config)).result()
             progress = Progress()
             log = Log("error")
             liaison = Liaison(
@@ -79,6 +80,11 @@ def sweep(config: Config, context: Context) -> Swept:
     if liaison.halted is not None:
         raise Held(liaison.halted, hint="`fileferry accept remote` if that was meant")
     return Swept(progress.deleted, left, liaison.trouble)
+
+
+def _pin(db: sqlite3.Connection, config: Config) -> None:
+    custody.verify(db, config.state.directory)
+    pin_endpoint(db, config.remote)
 
 
 async def _delete(liaison: Liaison, writer: Writer, progress: Progress, clock: SystemClock) -> None:

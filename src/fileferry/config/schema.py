@@ -74,6 +74,8 @@ def _remote() -> list[Key]:
             "how long a new file may be missing from a listing"),
         key("multipart_threshold", kinds.MULTIPART, "128MiB", "multipart_threshold_bytes",
             "files larger than this are sent in parts; at most `512MB`"),
+        key("part_concurrency", kinds.count(1, 16), 4, "part_concurrency",
+            "how many parts of one file may be under way at once, 1 to 16"),
         key("check_interval", kinds.duration(1), "1h", "check_interval_seconds",
             "how often the remote listing is compared with the index"),
     ]  # fmt: skip

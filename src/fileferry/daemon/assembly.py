@@ -7,6 +7,7 @@ import random as randomness
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fileferry.daemon import backups, custody
 from fileferry.daemon.departures import Departures
 from fileferry.daemon.engine import Engine
 from fileferry.daemon.enlist import enlist, halt_elsewhere
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from fileferry.clock import Clock
     from fileferry.daemon.logs import Log
     from fileferry.daemon.workers import Workers
-    from fileferry.index.writer import Writer
+    from fileferry.index.writer import Patience, Writer
     from fileferry.model import Folder, RemoteSettings
     from fileferry.remote.base import Remote
     from fileferry.remote.pacing import Pace
@@ -47,12 +48,28 @@ class Assembly:
         self.workers.close()
 
 
-def open_index(state_directory: str, *, group: str = "", inline: bool = False) -> Writer:
+def open_index(
+    state_directory: str,
+    *,
+    group: str = "",
+    inline: bool = False,
+    patience: Patience | None = None,
+) -> Writer:
     """Open the index of a state directory for writing; whoever calls holds its lock.
 
+    Args:
+        state_directory: where it is.
+        group: who may read it.
+        inline: without a thread of its own.
+        patience: how long to wait for a disk that takes nothing; not at all by default.
+
     Raises:
-        IndexDamaged: it cannot be used.
+        IndexDamaged: it cannot be used, or is gone though copies of it are there.
+        IndexUnwritable: its disk takes nothing now.
+        ConfigError: it is on a network file system.
     """
+    custody.refuse_network(state_directory)
+    backups.require_index(state_directory)
     path = os.path.join(state_directory, FILE_NAME)
     connection = open_writer(path)
     try:
@@ -61,7 +78,7 @@ def open_index(state_directory: str, *, group: str = "", inline: bool = False) -
     except BaseException:
         connection.close()
         raise
-    return InlineWriter(connection) if inline else ThreadWriter(connection)
+    return InlineWriter(connection) if inline else ThreadWriter(connection, patience)
 
 
 def share(state_directory: str, group: str) -> None:
@@ -118,6 +135,7 @@ def assemble(
     random = random or randomness.Random()  # noqa: S311 - jitter and nonces, no secrets
 
     def prepare(db: sqlite3.Connection) -> dict[int, Any]:
+        custody.verify(db, state_directory)
         halt_elsewhere(db, settings)
         now = clock.wall()
         intents.give_up_all(db, now=now)
@@ -150,6 +168,7 @@ def assemble(
         progress=progress,
         log=log,
     )
+    liaison.room = lambda: backups.no_room(state_directory)
     engine = Engine(
         mirrors=mirrors,
         lookout=lookout,
@@ -181,6 +200,13 @@ def connector(
         log.hide(secret)
         for warning in key.warnings:
             log.warning("key", detail=warning)
+        jitter = randomness.Random()  # noqa: S311
+        pace = Pace(
+            clock,
+            uploads_per_minute=settings.uploads_per_minute,
+            concurrency=settings.concurrency,
+            delay=lambda failures: backoff.delay_seconds(failures, jitter.random()),
+        )
         remote = openai.connect(
             api_key=secret,
             base_url=settings.base_url,
@@ -189,13 +215,7 @@ def connector(
             clock=clock,
             offload=workers.run,
             throttle=Throttle(clock, settings.bandwidth_bytes_per_second),
-        )
-        jitter = randomness.Random()  # noqa: S311
-        pace = Pace(
-            clock,
-            uploads_per_minute=settings.uploads_per_minute,
-            concurrency=settings.concurrency,
-            delay=lambda failures: backoff.delay_seconds(failures, jitter.random()),
+            on_limit=pace.rest,
         )
         return remote, pace
 

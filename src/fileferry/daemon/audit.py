@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fileferry.daemon.enlist import HALT_KEY
 from fileferry.errors import RemoteMissing
-from fileferry.index import contents, folders, intents, wants
+from fileferry.index import contents, folders, intents, trust, wants
 from fileferry.model import Proof, RemoteState, RetireReason
 from fileferry.plan import guard, renewals, settlement
 
@@ -84,7 +84,7 @@ class Auditor:
         unsettled, settled = await self._settle(files, listed_at)
         lost, halted = await self._find_lost(files, listed_at)
         if not halted:
-            await self._writer.run(lambda db: folders.set_meta(db, AUDITED_KEY, repr(listed_at)))
+            await self._writer.run(lambda db: _audited(db, listed_at))
         return Audit(len(files), lost, settled, unsettled, halted)
 
     async def listing(self) -> dict[str, RemoteFile]:
@@ -247,6 +247,11 @@ def _claim(
     unclaimed[(file.name, file.size, file.purpose)] = [
         other for other in same if other.file_id != file.file_id
     ]
+
+
+def _audited(db: sqlite3.Connection, listed_at: float) -> None:
+    folders.set_meta(db, AUDITED_KEY, repr(listed_at))
+    trust.audited(db)
 
 
 def _take_acceptance(db: sqlite3.Connection) -> bool:

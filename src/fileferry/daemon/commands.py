@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from fileferry.daemon import custody
 from fileferry.daemon.audit import AUDITED_KEY, HALT_ACCEPTED_KEY
 from fileferry.daemon.enlist import ENDPOINT_KEY, HALT_KEY
 from fileferry.daemon.liaison import ACCOUNT_KEY
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 Command = Callable[["sqlite3.Connection", Mapping[str, Any], float], dict[str, Any]]
 
-MACHINE_KEY = "machine"
-STATE_INODE_KEY = "state_inode"
 _ROOT_QUESTIONS = ("emptied", "replaced")
 
 
@@ -53,12 +52,7 @@ def accept(db: sqlite3.Connection, arguments: Mapping[str, Any], now: float) -> 
     if what == "root":
         return _accept_root(db, arguments.get("folder"))
     if what == "index":
-        pinned = [
-            key for key in (MACHINE_KEY, STATE_INODE_KEY) if folders.meta(db, key) is not None
-        ]
-        for key in pinned:
-            folders.set_meta(db, key, None)
-        return {"what": "index", "accepted": pinned}
+        return {"what": "index", "accepted": custody.accept(db)}
     raise UsageError(f"`{what}` is nothing that can be accepted: `remote`, `index` or `root`")
 
 

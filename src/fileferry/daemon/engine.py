@@ -286,6 +286,7 @@ class Engine:
             ahead.unfinished == 0
             and ahead.unknown == 0
             and ahead.absent == 0
+            and not ahead.audit_asked
             and not (
                 ahead.renew_at is not None and ahead.renew_at <= await self.liaison.plan.before()
             )

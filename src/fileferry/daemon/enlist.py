@@ -55,11 +55,16 @@ def enlist(db: sqlite3.Connection, wanted: Sequence[Folder], *, now: float) -> d
         for relative in foreign:
             inner = ids[folder.root.rstrip(b"/") + b"/" + relative]
             folders.move_entries(db, source_id=folder_id, target_id=inner, prefix=relative + b"/")
-        ignore = Rules(folder.ignore, default_ignore=folder.default_ignore)
-        mirrors[folder_id] = Mirror(folder_id, folder, ignore, foreign)
+        mirrors[folder_id] = mirror_of(folder, folder_id, roots)
     for mirror in mirrors.values():
         _apply_rules(db, mirror, now=now)
     return mirrors
+
+
+def mirror_of(folder: Folder, folder_id: int, roots: set[bytes]) -> Mirror:
+    """Return a folder as it is worked on; `roots` are those of all folders, itself included."""
+    ignore = Rules(folder.ignore, default_ignore=folder.default_ignore)
+    return Mirror(folder_id, folder, ignore, _inside(folder.root, roots))
 
 
 def note_rules_files(

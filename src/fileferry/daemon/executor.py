@@ -131,7 +131,7 @@ class Executor:
     async def delete(self, item: Leaving) -> None:
         """Send the DELETE of an id that was given up, and record the answer."""
         try:
-            async with self._pace.call():
+            async with self._pace.delete():
                 await self._remote.delete(item.file_id)
         except RemoteError as error:
             retry_after = (

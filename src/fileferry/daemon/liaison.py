@@ -19,7 +19,7 @@ from fileferry.errors import (
     RemoteError,
     RemoteRefused,
 )
-from fileferry.index import folders, intents
+from fileferry.index import folders, intents, trust
 
 if TYPE_CHECKING:
     import random
@@ -47,6 +47,7 @@ REFUSED_SECONDS = 300.0
 AUDIT_SPACING_SECONDS = 1.0
 JUMP_SECONDS = 5.0
 DELETES_AT_ONCE = 8
+ROOM_SECONDS = 1.0
 
 
 class Liaison:
@@ -62,6 +63,8 @@ class Liaison:
         on_change: called when something in flight ended.
         refused: why the API takes nothing from us, or None.
         halted: why nothing may be sent or deleted until somebody accepts it, or None.
+        room: says why nothing may be sent because its id could not be written down, or None. Blocks.
+        cramped: what it said last.
     """
 
     def __init__(
@@ -109,6 +112,9 @@ class Liaison:
             server_now=self.server_now,
             log=log,
         )
+        self.room: Callable[[], FerryError | None] = lambda: None
+        self.cramped: FerryError | None = None
+        self._room_known_until = 0.0
         self.halted: str | None = None
         self.account: str | None = None
 
@@ -127,7 +133,8 @@ class Liaison:
     def given_up(self) -> bool:
         """Say whether a `sync` should stop asking: the API refuses us, or cannot be reached."""
         failures = 0 if self._pace is None else self._pace.failures
-        return self.refusal is not None or self.halted is not None or failures >= GIVE_UP_FAILURES
+        stuck = self.refusal is not None or self.halted is not None or self.cramped is not None
+        return stuck or failures >= GIVE_UP_FAILURES
 
     @property
     def refusal(self) -> FerryError | None:
@@ -137,8 +144,8 @@ class Liaison:
     @property
     def trouble(self) -> FerryError | None:
         """Return why the last calls failed, or None when they did not."""
-        if self.refusal is not None:
-            return self.refusal
+        if self.refusal is not None or self.cramped is not None:
+            return self.refusal or self.cramped
         return None if self._pace is None else self._pace.last_error
 
     @property
@@ -152,8 +159,8 @@ class Liaison:
 
     def retry(self) -> None:
         """Somebody asks to try again now: forget refusals and waits."""
-        self.refused = None
-        self._not_before = 0.0
+        self.refused = self.cramped = None
+        self._not_before = self._room_known_until = 0.0
         if self._uploads is not None:
             self._uploads.unblock()
         self.on_change()
@@ -163,9 +170,14 @@ class Liaison:
         now = self._clock.wall()
         due = ahead.send_at is not None and ahead.send_at <= now
         renew = ahead.renew_at is not None and ahead.renew_at <= await self.plan.before()
-        if not (due or renew) or self._clock.monotonic() < self._not_before:
+        if not (due or renew):
+            self.cramped = None
+            return
+        if self._clock.monotonic() < self._not_before:
             return
         if not await self._ready() or self._uploads is None:
+            return
+        if not await self._has_room():
             return
         await self._uploads.refill(self._ready)
 
@@ -193,12 +205,11 @@ class Liaison:
     def due_in_seconds(self, ahead: Horizon) -> float:
         """Return how long nothing need be asked of the remote."""
         now = self._clock.monotonic()
-        wait = max(self._not_before, self._audit_not_before if ahead.unknown else 0.0) - now
+        audit = ahead.unknown > 0 or ahead.audit_asked
+        wait = max(self._not_before, self._audit_not_before if audit else 0.0) - now
         if self._pace is not None:
             wait = max(wait, self._pace.open_in_seconds())
-        return (
-            wait if wait > 0 else self._settings.list_lag_seconds / 4 if ahead.unknown else 3600.0
-        )
+        return wait if wait > 0 else self._settings.list_lag_seconds / 4 if audit else 3600.0
 
     async def stop(self, grace_seconds: float) -> None:
         """Let what is in flight end, for so long; then close."""
@@ -210,6 +221,18 @@ class Liaison:
             await asyncio.gather(self._audit, return_exceptions=True)
         if self._remote is not None:
             await self._remote.aclose()
+
+    async def _has_room(self) -> bool:
+        """Say whether the ids of what is sent can be written down; looked at once a second at most."""
+        now = self._clock.monotonic()
+        if now >= self._room_known_until:
+            before, self.cramped = self.cramped, await self._workers.run(self.room)
+            self._room_known_until = now + ROOM_SECONDS
+            if self.cramped is not None and before is None:
+                self._log.error("no_room", error=self.cramped.message, hint=self.cramped.hint)
+            elif before is not None and self.cramped is None:
+                self._log.info("room_again")
+        return self.cramped is None
 
     async def _ready(self) -> bool:
         """Connect and greet, once, and again when our clock was set; say whether the remote may be used now."""
@@ -223,6 +246,7 @@ class Liaison:
         try:
             if self._remote is None:
                 self._build()
+                await self._continue_minute()
             assert self._pace is not None
             assert self._remote is not None
             async with self._pace.call():
@@ -251,6 +275,13 @@ class Liaison:
         self._drift_seconds = drift
         self.refused = self.halted = None
         return True
+
+    async def _continue_minute(self) -> None:
+        """Keep the limit over a restart: what was sent a moment ago counts."""
+        since = self.server_now() - 60.0
+        recent = await self._writer.run(lambda db: intents.opened_since(db, since))
+        if recent and self._pace is not None:
+            self._pace.continue_minute()
 
     def _build(self) -> None:
         from fileferry.daemon.audit import Auditor
@@ -298,7 +329,8 @@ class Liaison:
 
         def read(db: sqlite3.Connection) -> tuple[list[intents.Intent], str | None, bool]:
             live = db.execute("SELECT 1 FROM remote WHERE state = 'live' LIMIT 1").fetchone()
-            return intents.unknown(db), folders.meta(db, AUDITED_KEY), live is not None
+            audited = "0" if trust.is_asked(db) else folders.meta(db, AUDITED_KEY)
+            return intents.unknown(db), audited, live is not None or audited == "0"
 
         unknown, audited, live = await self._writer.run(read)
         now = self._clock.wall()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fileferry.daemon import custody
 from fileferry.daemon.enlist import enlist, note_rules_files, pin_endpoint
 from fileferry.daemon.inspection import inspect_all
 from fileferry.daemon.placing import place_all
@@ -58,8 +59,10 @@ class Rehearsal:
     def __init__(self, state_directory: str, scratch: str, clock: Clock) -> None:
         self._clock = clock
         self._path = os.path.join(scratch, FILE_NAME)
+        self._state_directory = state_directory
         original = os.path.join(state_directory, FILE_NAME)
-        if os.path.exists(original):
+        self._is_copy = os.path.exists(original)
+        if self._is_copy:
             source = open_reader(original)
             try:
                 source.execute("PRAGMA query_only = OFF")
@@ -71,7 +74,7 @@ class Rehearsal:
         """Return what a `sync` would do, in the order in which it would.
 
         Raises:
-            Held: the index belongs to another remote.
+            Held: the index belongs to another remote, or was moved.
         """
         writer = InlineWriter(open_writer(self._path))
         try:
@@ -85,6 +88,8 @@ class Rehearsal:
         settled = [replace(folder, settle_seconds=0.0, settle_max_seconds=0.0) for folder in wanted]
 
         def prepare(db: sqlite3.Connection) -> dict[int, Mirror]:
+            if self._is_copy:
+                custody.verify(db, self._state_directory)
             pin_endpoint(db, settings)
             return enlist(db, settled, now=self._clock.wall())
 

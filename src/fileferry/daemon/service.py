@@ -14,10 +14,12 @@ from fileferry.daemon.barrier import Barrier
 from fileferry.daemon.control import Control
 from fileferry.daemon.lock import Lock
 from fileferry.daemon.notify import Notifier
+from fileferry.daemon.upkeep import Upkeep
 from fileferry.daemon.watcher import Watcher
 from fileferry.daemon.workers import ThreadWorkers
-from fileferry.errors import FerryError
+from fileferry.errors import FerryError, IndexUnwritable
 from fileferry.index import holds, horizon
+from fileferry.index.writer import Patience
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from fileferry.index.writer import Writer
 
 STATUS_SECONDS = 1.0
+STOP_PATIENCE_SECONDS = 3.0
 
 
 class Service:
@@ -54,6 +57,8 @@ class Service:
         self._reloading = False
         self._engine: Engine | None = None
         self._watcher: Watcher | None = None
+        self._patience = Patience()
+        self._upkeep: Upkeep | None = None
         self._status_at = 0.0
         self._said = ""
         self._retell: asyncio.TimerHandle | None = None
@@ -66,10 +71,13 @@ class Service:
         """
         config = self._load()
         while True:
+            self._patience = Patience(float("inf"), self._disk_changed)
             lock = Lock(config.state.directory)
             try:
                 lock.add_roots(folder.root for folder in config.folders)
-                writer = open_index(config.state.directory, group=config.state.group)
+                writer = open_index(
+                    config.state.directory, group=config.state.group, patience=self._patience
+                )
                 try:
                     asyncio.run(self._serve(config, writer))
                 finally:
@@ -135,9 +143,17 @@ class Service:
             "started", version=version("fileferry"), folders=len(config.folders), pid=os.getpid()
         )
         self._notifier.ready()
+        self._upkeep = Upkeep(config.state.directory, clock=self._clock, log=self._log)
+        heart = asyncio.create_task(self._beat())
         try:
             await engine.run(lambda: self._turn(watcher, writer))
+        except IndexUnwritable as error:
+            if not self._stopping:
+                raise
+            self._log.error("stopped_unwritten", error=error.message)
         finally:
+            heart.cancel()
+            await self._upkeep.stop()
             if self._stopping:
                 self._notifier.stopping()
             await control.stop(config.state.directory)
@@ -148,6 +164,8 @@ class Service:
     async def _turn(self, watcher: Watcher, writer: Writer) -> None:
         self._notifier.alive()
         await watcher.tend()
+        if self._upkeep is not None:
+            self._upkeep.tend()
         now = self._clock.monotonic()
         if now >= self._status_at:
             self._status_at = now + STATUS_SECONDS
@@ -161,6 +179,27 @@ class Service:
         if self._retell is None:
             self._retell = asyncio.get_running_loop().call_later(STATUS_SECONDS, self._tell_again)
 
+    async def _beat(self) -> None:
+        """Speak for a loop whose pass waits for the index: it is alive, and says what it waits for."""
+        while True:
+            await self._clock.sleep(STATUS_SECONDS)
+            if self._patience.trouble is not None:
+                self._notifier.alive()
+                self._said = self._unwritable() or ""
+                self._notifier.status(self._said)
+
+    def _unwritable(self) -> str | None:
+        trouble = self._patience.trouble
+        return trouble and f"nothing is sent: the index cannot be written: {trouble}"
+
+    def _disk_changed(self, trouble: str | None) -> None:
+        """Log what the index's disk does, once. Called from the writer's thread."""
+        if trouble is not None:
+            hint = "free space on the disk of [state] directory, or end what locks the index"
+            self._log.error("index_unwritable", error=trouble, hint=hint)
+        else:
+            self._log.info("index_writable_again")
+
     def _tell_again(self) -> None:
         self._retell = None
         if self._engine is not None:
@@ -171,6 +210,7 @@ class Service:
             # A second signal means now: the kernel lets go of the locks, the next start goes on from the index.
             os._exit(128 + signal.SIGTERM)
         self._stopping = True
+        self._patience.shorten(STOP_PATIENCE_SECONDS)
         if self._engine is not None:
             self._engine.stop()
 
@@ -231,7 +271,7 @@ class Service:
             "uploaded_bytes": engine.progress.sent_bytes,
             "deleted": engine.progress.deleted,
             "clock_skew_seconds": engine.liaison.server_now() - self._clock.wall(),
-            "trouble": None if trouble is None else trouble.message,
+            "trouble": self._unwritable() or (None if trouble is None else trouble.message),
             "halted": dict(
                 zip(
                     (engine.mirrors[key].folder.name for key in engine.lookout.troubles),

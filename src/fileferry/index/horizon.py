@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fileferry.index import entries
+from fileferry.index import entries, trust
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,6 +26,7 @@ class Horizon:
         absent: paths that are gone and not yet let go.
         unknown: uploads whose outcome is unknown.
         unfinished: paths and contents that `sync` waits for: not those that failed several times.
+        audit_asked: something waits for an audit of the remote.
     """
 
     read_at: float | None
@@ -35,6 +36,7 @@ class Horizon:
     absent: int
     unknown: int
     unfinished: int
+    audit_asked: bool = False
 
 
 def look(db: sqlite3.Connection) -> Horizon:
@@ -67,6 +69,7 @@ def look(db: sqlite3.Connection) -> Horizon:
         absent,
         unknown,
         to_read + to_send,
+        trust.is_asked(db),
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 APPLICATION_ID = 0x66657272  # "ferr"
 SCHEMA_VERSION = 1
 FILE_NAME = "index.db"
+UNAUDITED_KEY = (
+    "unaudited"  # in `meta` of an index that was restored or moved, until an audit has passed
+)
 
 
 def display_text(path: bytes) -> str | None:

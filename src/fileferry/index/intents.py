@@ -137,3 +137,9 @@ def prune(db: sqlite3.Connection, *, now: float) -> None:
 def known_ids(db: sqlite3.Connection) -> frozenset[str]:
     """Return every id that the index has ever recorded and still remembers."""
     return frozenset(str(row[0]) for row in db.execute("SELECT file_id FROM remote"))
+
+
+def opened_since(db: sqlite3.Connection, server_now: float) -> int:
+    """Return how many uploads were begun after a server second."""
+    row = db.execute("SELECT count(*) FROM intent WHERE opened_at > ?", (server_now,)).fetchone()
+    return int(row[0])

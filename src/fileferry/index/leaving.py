@@ -134,8 +134,10 @@ def unread(db: sqlite3.Connection) -> int:
     return int(row[0])
 
 
+# An index that was restored or moved deletes nothing before an audit: another one may use the same ids.
 _DELETABLE = (
-    "state IN ('retiring', 'deleting') AND delete_at <= :now AND proof = 'proven'"
+    "NOT EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited') AND"
+    " state IN ('retiring', 'deleting') AND delete_at <= :now AND proof = 'proven'"
     " AND (state = 'deleting' OR reason NOT IN ('removed', 'changed') OR (retired_at < :scans_began_at"
     " AND NOT EXISTS (SELECT 1 FROM entry WHERE held_id = remote.content_id)"
     " AND NOT EXISTS (SELECT 1 FROM entry WHERE want_id = remote.content_id)))"

@@ -25,7 +25,9 @@ _ENTRY = (
     " entry.ctime_ns AS ctime_ns, entry.inode AS inode, entry.device AS device, entry.due_at AS due_at,"
     " entry.absent AS absent, held.digest AS digest, held.size AS held_size, held.purpose AS purpose,"
     " remote.name AS remote_name, folder.name AS folder, folder.root AS root, entry.path AS path,"
-    " entry.folder_id AS folder_id FROM entry JOIN folder ON folder.id = entry.folder_id"
+    " entry.folder_id AS folder_id,"
+    " EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited') AS unaudited"
+    " FROM entry JOIN folder ON folder.id = entry.folder_id"
     " LEFT JOIN content AS held ON held.id = entry.held_id"
     " LEFT JOIN content AS want ON want.id = entry.want_id"
     " LEFT JOIN remote ON remote.content_id = entry.held_id AND remote.state = 'live'"
@@ -175,7 +177,7 @@ def answer(row: sqlite3.Row, now: float) -> str | None:
     """
     file_id: str | None = row["file_id"]
     expires_at = row["expires_at"]
-    if file_id is None or row["state"] == "ignored":
+    if file_id is None or row["state"] == "ignored" or row["unaudited"]:
         return None
     return None if expires_at is not None and expires_at <= now else file_id
 

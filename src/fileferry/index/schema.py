@@ -173,7 +173,7 @@ CREATE VIEW files AS
 SELECT folder.name AS folder,
        {_ROOT_TEXT} AS root,
        {_PATH_TEXT.format("entry")} AS path,
-       remote.file_id AS file_id,
+       CASE WHEN NOT EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited') THEN remote.file_id END AS file_id,
        entry.state AS state,
        held.digest AS digest,
        held.size AS size,

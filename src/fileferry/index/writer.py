@@ -65,6 +65,10 @@ class Patience:
         """Wait no more, now and later: what cannot be written at once fails."""
         self._ended.set()
 
+    def shorten(self, seconds: float) -> None:
+        """Wait at most so long from now on."""
+        self._seconds = min(self._seconds, seconds)
+
     def wait(self, failures: int, waited: float) -> float:
         """Wait before the next try; return for how long, 0.0 when there is none."""
         if self._ended.is_set() or waited >= self._seconds:

@@ -90,16 +90,27 @@ class Source:
         size = left if size < 0 else min(size, left)
         if size == 0:
             return b""
+        piece = self.read_at(self._position, size)
+        fresh = self._hashed - self._position
+        if 0 <= fresh < len(piece):
+            self._hasher.update(piece[fresh:])
+            self._hashed += len(piece) - fresh
+        self._position += len(piece)
+        return piece
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes, at least one, from an offset; the position stays, and nothing is hashed.
+
+        Raises:
+            SourceChanged: the file became shorter.
+            SourceUnreadable: the disk refused.
+        """
         try:
-            piece = os.pread(self._descriptor, size, self._position)
+            piece = os.pread(self._descriptor, size, offset)
         except OSError as error:
             raise _unreadable(error, self._shown) from error
         if not piece:
             raise SourceChanged(f"`{self._shown}` became shorter while it was read")
-        if self._position == self._hashed:
-            self._hasher.update(piece)
-            self._hashed += len(piece)
-        self._position += len(piece)
         return piece
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

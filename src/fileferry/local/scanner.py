@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fileferry.ignore.rules import Matcher, Rules
 
-_GONE = {errno.ENOENT, errno.ENOTDIR}
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 RULES_NAME = b".ferryignore"
 LONGEST_RULES_BYTES = 1024 * 1024
 
@@ -169,12 +169,13 @@ def rules_text(root: bytes, prefix: bytes) -> bytes | None:
     try:
         descriptor = os.open(root + b"/" + prefix + RULES_NAME, flags)
     except OSError as error:
-        if error.errno in _GONE or error.errno == errno.ELOOP:
+        if error.errno in _GONE:
             return None
         raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         return file.read(LONGEST_RULES_BYTES)
 
 

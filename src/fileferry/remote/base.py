@@ -1,12 +1,13 @@
-"""The contract of a remote: four calls, and three kinds of failure.
+"""The contract of a remote: a few calls, and three kinds of failure.
 
 Every implementation and every wrapper keeps it (`tests/contract`):
 
   * A call that returns was done, once.
   * `RemoteRefused` (and below): not done, and asking again will not help.
   * `RemoteUnavailable`: not done, known for sure; asking again may help.
-  * `OutcomeUnknown`: done, or not. `create` raises it whenever the request may have arrived; `get`, `page` and
-    `delete` never do, because they may simply be asked again.
+  * `OutcomeUnknown`: done, or not. `create` and `complete_upload` raise it whenever the request may have arrived.
+    The others never do, because they may simply be asked again: an Upload that nobody completes, and a part that
+    nobody names, leave nothing behind.
   * No retries, except by a wrapper that says so, and never of a `create` whose outcome is unknown.
 """
 
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fileferry.model import RemoteFile
 
 
@@ -50,6 +53,15 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingUpload:
+    """A file that is being sent in parts; times in server seconds. After `expires_at` it takes nothing more."""
+
+    upload_id: str
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A part of the listing, oldest first. `after` names where the next begins; None: this was the last."""
 
@@ -73,6 +85,20 @@ class Remote(Protocol):
 
     async def create(self, upload: Upload, body: Body) -> RemoteFile:
         """Send one file, once."""
+
+    async def begin_upload(self, upload: Upload) -> PendingUpload:
+        """Announce a file that comes in parts; PartsRefused when it cannot, or not for this purpose."""
+
+    async def send_part(self, upload_id: str, body: Body, size: int) -> str:
+        """Send one part, in any order and beside others; return its id."""
+
+    async def complete_upload(
+        self, upload_id: str, part_ids: Sequence[str], *, md5: str
+    ) -> RemoteFile:
+        """Make a file of the parts, in this order, once; the API compares the MD5 (hex) and the size."""
+
+    async def cancel_upload(self, upload_id: str) -> None:
+        """Give up an Upload; one that is over in any way counts as given up."""
 
     async def page(self, after: str | None) -> Page:
         """Return the files of the project, of every purpose, oldest first, from behind `after`."""

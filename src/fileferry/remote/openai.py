@@ -18,47 +18,46 @@ import httpx2
 import openai
 
 from fileferry.errors import (
-    CredentialsRefused,
     FerryError,
     OutcomeUnknown,
-    QuotaExhausted,
-    RemoteError,
-    RemoteMissing,
-    RemoteRefused,
+    PartsRefused,
     RemoteUnavailable,
 )
-from fileferry.model import RemoteFile
+from fileferry.remote.answers import (
+    cut_off,
+    file_of,
+    of_status,
+    pending_of,
+    reset_seconds,
+    text_of,
+    words,
+)
 from fileferry.remote.bandwidth import Throttle
 from fileferry.remote.base import Account, Page
 from fileferry.remote.mime import mime_type
 from fileferry.remote.streaming import StreamingTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from fileferry.clock import Clock
-    from fileferry.remote.base import Body, Upload
+    from fileferry.model import RemoteFile
+    from fileferry.remote.base import Body, PendingUpload, Upload
 
 PAGE_FILES = 1_000
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 120.0
+JOIN_SECONDS = 600.0  # `complete` may copy eight gigabytes before it answers
 SLOWEST_BYTES_PER_SECOND = 50_000
+SLOWEST_PART_BYTES_PER_SECOND = 12_500  # several share the line
 KEEPALIVE_SECONDS = 4.0  # below the five seconds after which servers commonly hang up
 
-_QUOTA_CODES = {
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "storage_quota_exceeded",
-    "quotaExceeded",
-}
 _NOT_ARRIVED = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
     httpx2.PoolTimeout,
     httpx2.UnsupportedProtocol,
 )
-_TOO_EARLY = 425
-_ASK_AGAIN = {408, 409, _TOO_EARLY}
 
 
 def connect(
@@ -71,6 +70,7 @@ def connect(
     offload: Callable[..., Awaitable[Any]],
     transport: httpx2.AsyncBaseTransport | None = None,
     throttle: Throttle | None = None,
+    on_limit: Callable[[float], None] | None = None,
 ) -> OpenAIRemote:
     """Return a Remote for an account.
 
@@ -83,6 +83,7 @@ def connect(
         offload: runs a blocking function elsewhere: reads of large bodies go there.
         transport: what carries requests; None for the network.
         throttle: the limit on bytes per second; None for none.
+        on_limit: told for how many seconds nothing is left of the server's rate limit.
     """
     inner = transport or httpx2.AsyncHTTPTransport(
         limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEPALIVE_SECONDS)
@@ -104,34 +105,35 @@ def connect(
         ),
         default_headers=no_environment,
     )
-    return OpenAIRemote(client, clock)
+    return OpenAIRemote(client, clock, on_limit)
 
 
 class OpenAIRemote:
     """A Remote on an SDK client."""
 
-    def __init__(self, client: openai.AsyncOpenAI, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: openai.AsyncOpenAI,
+        clock: Clock,
+        on_limit: Callable[[float], None] | None = None,
+    ) -> None:
         self._client = client
         self._files = client.files.with_raw_response
+        self._uploads = client.uploads.with_raw_response
+        self._parts = client.uploads.parts.with_raw_response
         self._clock = clock
+        self._on_limit = on_limit
         self._skew_seconds = 0.0
 
     async def hello(self) -> Account:
         """Ask for as little as possible, to learn whether the key is good and whose it is."""
-        try:
-            async with asyncio.timeout(SILENCE_SECONDS):
-                answer = await self._files.list(limit=1)
-        except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
-            self._translate(error, may_have_arrived=False)
+        answer = await self._ask(self._files.list(limit=1))
         self._read(answer, may_have_arrived=False)
         headers = answer.headers
         return Account(headers.get("openai-organization"), headers.get("openai-project"))
 
     async def create(self, upload: Upload, body: Body) -> RemoteFile:
         """Send one file, once."""
-        expiry: Any = openai.omit
-        if upload.expires_seconds is not None:
-            expiry = {"anchor": "created_at", "seconds": upload.expires_seconds}
         purpose: Any = upload.purpose  # checked with the configuration
         content: Any = (upload.name, body, mime_type(upload.name))
         deadline = SILENCE_SECONDS + upload.size / SLOWEST_BYTES_PER_SECOND
@@ -140,7 +142,7 @@ class OpenAIRemote:
                 answer = await self._files.create(
                     file=content,
                     purpose=purpose,
-                    expires_after=expiry,
+                    expires_after=_expiry(upload),
                 )
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError, FerryError) as error:
             if isinstance(error, openai.NotFoundError):
@@ -150,35 +152,83 @@ class OpenAIRemote:
                     hint="check [remote] base_url: it ends in `/v1` for OpenAI",
                 ) from error
             self._translate(error, may_have_arrived=body.tell() >= upload.size)
-        return _file(
+        return file_of(
             self._read(answer, may_have_arrived=True), answer.headers, may_have_arrived=True
         )
 
-    async def page(self, after: str | None) -> Page:
-        """Return the files of the project, oldest first, from behind `after`."""
+    async def begin_upload(self, upload: Upload) -> PendingUpload:
+        """Announce a file that comes in parts."""
+        purpose: Any = upload.purpose
         try:
             async with asyncio.timeout(SILENCE_SECONDS):
-                answer = await self._files.list(
-                    after=after if after is not None else openai.omit, limit=PAGE_FILES, order="asc"
+                answer = await self._uploads.create(
+                    bytes=upload.size,
+                    filename=upload.name,
+                    mime_type=mime_type(upload.name),
+                    purpose=purpose,
+                    expires_after=_expiry(upload),
                 )
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
+            if _has_no_parts(error):
+                raise PartsRefused(
+                    f"the API takes no files in parts for purpose `{upload.purpose}`: {error}"
+                ) from error
             self._translate(error, may_have_arrived=False)
+        return pending_of(self._read(answer, may_have_arrived=False))
+
+    async def send_part(self, upload_id: str, body: Body, size: int) -> str:
+        """Send one part; return its id."""
+        content: Any = ("part", body, "application/octet-stream")
+        seconds = SILENCE_SECONDS + size / SLOWEST_PART_BYTES_PER_SECOND
+        answer = await self._ask(self._parts.create(upload_id, data=content), seconds)
+        return text_of(self._read(answer, may_have_arrived=False), "id")
+
+    async def complete_upload(
+        self, upload_id: str, part_ids: Sequence[str], *, md5: str
+    ) -> RemoteFile:
+        """Make a file of the parts, in this order, once."""
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                answer = await self._uploads.complete(
+                    upload_id, part_ids=list(part_ids), md5=md5, timeout=JOIN_SECONDS
+                )
+        except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
+            if isinstance(error, openai.BadRequestError) and "md5" in str(error).lower():
+                raise RemoteUnavailable(
+                    f"the file was damaged on its way: {error}", status=400
+                ) from error
+            self._translate(error, may_have_arrived=True)
+        body = self._read(answer, may_have_arrived=True).get("file")
+        return file_of(body, answer.headers, may_have_arrived=True)
+
+    async def cancel_upload(self, upload_id: str) -> None:
+        """Give up an Upload; one that is over in any way counts as given up."""
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                answer = await self._uploads.cancel(upload_id)
+        except (openai.NotFoundError, openai.BadRequestError) as error:
+            self._notice(error.response.headers)
+            return
+        except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
+            self._translate(error, may_have_arrived=False)
+        self._read(answer, may_have_arrived=False)
+
+    async def page(self, after: str | None) -> Page:
+        """Return the files of the project, oldest first, from behind `after`."""
+        behind = after if after is not None else openai.omit
+        answer = await self._ask(self._files.list(after=behind, limit=PAGE_FILES, order="asc"))
         body = self._read(answer, may_have_arrived=False)
         data = body.get("data")
         if not isinstance(data, list):
-            raise _cut_off(may_have_arrived=False, detail="no list of files")
-        files = tuple(_file(item, None, may_have_arrived=False) for item in data)
+            raise cut_off(may_have_arrived=False, detail="no list of files")
+        files = tuple(file_of(item, None, may_have_arrived=False) for item in data)
         more = bool(body.get("has_more")) and bool(files)
         return Page(files, files[-1].file_id if more else None)
 
     async def get(self, file_id: str) -> RemoteFile:
         """Describe one file."""
-        try:
-            async with asyncio.timeout(SILENCE_SECONDS):
-                answer = await self._files.retrieve(file_id)
-        except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
-            self._translate(error, may_have_arrived=False)
-        return _file(
+        answer = await self._ask(self._files.retrieve(file_id))
+        return file_of(
             self._read(answer, may_have_arrived=False), answer.headers, may_have_arrived=False
         )
 
@@ -202,17 +252,27 @@ class OpenAIRemote:
         """Close connections."""
         await self._client.close()
 
+    async def _ask(self, call: Awaitable[Any], seconds: float = SILENCE_SECONDS) -> Any:
+        """Await a call that may simply be made again when it fails."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await call
+        except (openai.OpenAIError, httpx2.HTTPError, TimeoutError, FerryError) as error:
+            self._translate(error, may_have_arrived=False)
+
     def _read(self, answer: Any, *, may_have_arrived: bool) -> dict[str, Any]:
         self._notice(answer.headers)
         try:
             body = json.loads(answer.content)
         except ValueError as error:
-            raise _cut_off(may_have_arrived=may_have_arrived, detail="no JSON") from error
+            raise cut_off(may_have_arrived=may_have_arrived, detail="no JSON") from error
         if not isinstance(body, dict):
-            raise _cut_off(may_have_arrived=may_have_arrived, detail="no JSON object")
+            raise cut_off(may_have_arrived=may_have_arrived, detail="no JSON object")
         return body
 
     def _notice(self, headers: Mapping[str, str]) -> None:
+        if self._on_limit is not None and headers.get("x-ratelimit-remaining-requests") == "0":
+            self._on_limit(reset_seconds(headers.get("x-ratelimit-reset-requests", "")))
         date = headers.get("date")
         if date is not None:
             try:
@@ -231,89 +291,26 @@ class OpenAIRemote:
             raise cause  # the source itself failed while it was read; not all of it was sent
         if isinstance(error, openai.APIStatusError):
             self._notice(error.response.headers)
-            raise _of_status(error, may_have_arrived=may_have_arrived) from error
+            raise of_status(error, may_have_arrived=may_have_arrived) from error
         root = error.__cause__ or error
         if isinstance(root, _NOT_ARRIVED):
             raise RemoteUnavailable(
-                f"the API cannot be reached: {_words(root)}", reached=False
+                f"the API cannot be reached: {words(root)}", reached=False
             ) from error
         if may_have_arrived:
-            raise OutcomeUnknown(f"the answer was lost: {_words(root)}") from error
-        raise RemoteUnavailable(f"the connection broke: {_words(root)}") from error
+            raise OutcomeUnknown(f"the answer was lost: {words(root)}") from error
+        raise RemoteUnavailable(f"the connection broke: {words(root)}") from error
 
 
-def _file(body: Any, headers: Mapping[str, str] | None, *, may_have_arrived: bool) -> RemoteFile:
-    try:
-        size = body.get("bytes")
-        expires_at = body.get("expires_at")
-        return RemoteFile(
-            file_id=str(body["id"]),
-            name=str(body.get("filename") or ""),
-            size=None if size is None else int(size),
-            purpose=str(body.get("purpose") or ""),
-            created_at=int(body["created_at"]),
-            expires_at=None if expires_at is None else int(expires_at),
-            request_id=None if headers is None else headers.get("x-request-id"),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _cut_off(may_have_arrived=may_have_arrived, detail="no file object") from error
+def _expiry(upload: Upload) -> Any:
+    if upload.expires_seconds is None:
+        return openai.omit
+    return {"anchor": "created_at", "seconds": upload.expires_seconds}
 
 
-def _words(error: BaseException) -> str:
-    return str(error).strip().lower() or type(error).__name__
-
-
-def _cut_off(*, may_have_arrived: bool, detail: str) -> RemoteError:
-    message = f"the answer was cut off or not understood: {detail}"
-    return OutcomeUnknown(message) if may_have_arrived else RemoteUnavailable(message)
-
-
-def _of_status(error: openai.APIStatusError, *, may_have_arrived: bool) -> RemoteError:
-    status = error.status_code
-    code = error.code if isinstance(error.code, str) else None
-    body = error.body if isinstance(error.body, dict) else {}
-    message = str(body.get("message") or f"HTTP {status}")
-    known: dict[str, Any] = {"status": status, "code": code, "request_id": error.request_id}
-    if status == 401 or (status == 403 and code != "unsupported_country_region_territory"):
-        return CredentialsRefused(
-            f"the API refused the key: {message}",
-            hint="set OPENAI_API_KEY to a key of this project that may read and write files",
-            **known,
-        )
-    if code in _QUOTA_CODES:
-        return QuotaExhausted(
-            f"the quota is used up: {message}",
-            hint="free storage or raise the limit; uploads go on by themselves",
-            **known,
-        )
-    if status == 429:
-        return RemoteUnavailable(
-            f"the API asks to slow down: {message}",
-            retry_after_seconds=_retry_after(error.response.headers),
-            **known,
-        )
-    if status == 404:
-        return RemoteMissing(message, **known)
-    if status in _ASK_AGAIN or status >= 500:
-        if may_have_arrived:
-            return OutcomeUnknown(f"the API failed: {message}", **known)
-        return RemoteUnavailable(
-            f"the API failed: {message}",
-            retry_after_seconds=_retry_after(error.response.headers),
-            **known,
-        )
-    return RemoteRefused(message, **known)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    for name, factor in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name)
-        if text is None:
-            continue
-        try:
-            seconds = float(text) * factor
-        except ValueError:
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
-    return None
+def _has_no_parts(error: BaseException) -> bool:
+    """Say whether it is not this file that is refused, but its purpose, or that there is no such call here."""
+    if not isinstance(error, openai.APIStatusError):
+        return False
+    about_purpose = error.param == "purpose" or "purpose" in str(error).lower()
+    return error.status_code in {404, 405, 501} or (error.status_code == 400 and about_purpose)

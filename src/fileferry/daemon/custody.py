@@ -1,0 +1,107 @@
+"""Whose index is it? A copy on another machine, or one restored from a backup, would delete what another uses.
+
+The index notes the machine that it is on, and the inodes of its directory and of its file. A directory that is moved
+keeps them; one that was copied, cloned or restored does not, and then nothing is sent or deleted until somebody says
+that it was meant. Device numbers are not compared: they change when a machine starts.
+
+Sources: machine-id(5), which asks for the id to be hashed with a name of one's own before it is kept anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING
+
+from fileferry.errors import ConfigError, Held
+from fileferry.index import folders, trust
+from fileferry.index.identity import FILE_NAME
+from fileferry.local.watch_coverage import REMOTE_TYPES, file_system_type
+
+if TYPE_CHECKING:
+    import sqlite3
+
+MACHINE_KEY = "machine"
+STATE_INODE_KEY = "state_inode"
+_MACHINE_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id", "/sys/class/dmi/id/product_uuid")
+_LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.gocryptfs", "fuse.encfs", "fuse.bindfs"})
+
+
+def machine() -> str | None:
+    """Return a digest that names this machine, stable over reboots; None where nothing does, as in many containers."""
+    for path in _MACHINE_FILES:
+        with contextlib.suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
+            text = file.read(64).strip().lower()
+            if re.fullmatch(r"[0-9a-f-]{32,36}", text):
+                return hashlib.blake2b(
+                    text.encode(), digest_size=16, person=b"fileferry index"
+                ).hexdigest()
+    return None
+
+
+def place(state_directory: str) -> str:
+    """Return what tells a directory and the index in it from their copies."""
+    directory = os.stat(state_directory)
+    file = os.stat(os.path.join(state_directory, FILE_NAME))
+    return f"{directory.st_ino}:{file.st_ino}"
+
+
+def verify(db: sqlite3.Connection, state_directory: str) -> None:
+    """Check that this index is where it was, on the machine where it was; pin both at the first time.
+
+    Raises:
+        Held: it was moved, cloned or restored; nothing may be sent or deleted until `accept index`.
+    """
+    question = _question(db, state_directory)
+    if question is not None:
+        raise Held(
+            question,
+            hint="`fileferry accept index` if it was meant, and no other fileferry uses the original any more",
+        )
+    pin(db, state_directory)
+
+
+def accept(db: sqlite3.Connection) -> list[str]:
+    """Let the index be where it is now; return what was accepted, nothing when nothing asks."""
+    directory = os.path.dirname(str(db.execute("PRAGMA database_list").fetchone()[2]))
+    if _question(db, directory) is None:
+        return []
+    accepted = [key for key in (MACHINE_KEY, STATE_INODE_KEY) if folders.meta(db, key) is not None]
+    pin(db, directory)
+    trust.distrust(db)
+    return accepted
+
+
+def pin(db: sqlite3.Connection, state_directory: str) -> None:
+    """Note where the index is, where that differs from what is noted."""
+    for key, value in ((MACHINE_KEY, machine()), (STATE_INODE_KEY, place(state_directory))):
+        if value is not None and folders.meta(db, key) != value:
+            folders.set_meta(db, key, value)
+
+
+def refuse_network(state_directory: str) -> None:
+    """Check that SQLite can work there: its locks and shared memory need a file system of this machine.
+
+    Raises:
+        ConfigError: it is a network file system.
+    """
+    kind = file_system_type(os.fsencode(state_directory))
+    if kind is None or kind in _LOCAL_FUSE:
+        return
+    if kind in REMOTE_TYPES or kind.startswith("fuse."):
+        raise ConfigError(
+            f"state directory `{state_directory}` is on a network file system (`{kind}`), which would damage an index",
+            hint="set [state] directory to a local disk; folders that are mirrored may be on a network",
+        )
+
+
+def _question(db: sqlite3.Connection, state_directory: str) -> str | None:
+    pinned_machine, here = folders.meta(db, MACHINE_KEY), machine()
+    if pinned_machine is not None and here is not None and pinned_machine != here:
+        return f"the index in `{state_directory}` was made on another machine"
+    pinned_place = folders.meta(db, STATE_INODE_KEY)
+    if pinned_place is not None and pinned_place != place(state_directory):
+        return f"the index in `{state_directory}` was copied or restored: it is not the file that it was"
+    return None

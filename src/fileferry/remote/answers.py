@@ -1,0 +1,145 @@
+"""What the API's answers mean: a file, or one of three kinds of failure. Knows no SDK: it reads what it is given."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from fileferry.errors import (
+    CredentialsRefused,
+    OutcomeUnknown,
+    QuotaExhausted,
+    RemoteError,
+    RemoteMissing,
+    RemoteRefused,
+    RemoteUnavailable,
+)
+from fileferry.model import RemoteFile
+from fileferry.remote.base import PendingUpload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_QUOTA_CODES = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "storage_quota_exceeded",
+    "quotaExceeded",
+}
+_TOO_EARLY = 425
+_ASK_AGAIN = {408, 409, _TOO_EARLY}
+
+
+def file_of(body: Any, headers: Mapping[str, str] | None, *, may_have_arrived: bool) -> RemoteFile:
+    """Read a file object."""
+    try:
+        size = body.get("bytes")
+        expires_at = body.get("expires_at")
+        return RemoteFile(
+            file_id=str(body["id"]),
+            name=str(body.get("filename") or ""),
+            size=None if size is None else int(size),
+            purpose=str(body.get("purpose") or ""),
+            created_at=int(body["created_at"]),
+            expires_at=None if expires_at is None else int(expires_at),
+            request_id=None if headers is None else headers.get("x-request-id"),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise cut_off(may_have_arrived=may_have_arrived, detail="no file object") from error
+
+
+def pending_of(body: Mapping[str, Any]) -> PendingUpload:
+    """Read an Upload that was begun."""
+    try:
+        return PendingUpload(
+            upload_id=text_of(body, "id"),
+            created_at=int(body["created_at"]),
+            expires_at=int(body["expires_at"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise cut_off(may_have_arrived=False, detail="no upload object") from error
+
+
+def text_of(body: Mapping[str, Any], key: str) -> str:
+    """Read a text that has to be there."""
+    value = body.get(key)
+    if not isinstance(value, str) or not value:
+        raise cut_off(may_have_arrived=False, detail=f"no `{key}`")
+    return value
+
+
+def words(error: BaseException) -> str:
+    """Return what to say of an error that may have no words."""
+    return str(error).strip().lower() or type(error).__name__
+
+
+def cut_off(*, may_have_arrived: bool, detail: str) -> RemoteError:
+    """Return what an answer means that cannot be read."""
+    message = f"the answer was cut off or not understood: {detail}"
+    return OutcomeUnknown(message) if may_have_arrived else RemoteUnavailable(message)
+
+
+def of_status(error: Any, *, may_have_arrived: bool) -> RemoteError:
+    """Return what an answer with an error status means; `error` as the SDK raises it."""
+    status = error.status_code
+    code = error.code if isinstance(error.code, str) else None
+    body = error.body if isinstance(error.body, dict) else {}
+    message = str(body.get("message") or f"HTTP {status}")
+    known: dict[str, Any] = {"status": status, "code": code, "request_id": error.request_id}
+    if status == 401 or (status == 403 and code != "unsupported_country_region_territory"):
+        return CredentialsRefused(
+            f"the API refused the key: {message}",
+            hint="set OPENAI_API_KEY to a key of this project that may read and write files",
+            **known,
+        )
+    if code in _QUOTA_CODES:
+        return QuotaExhausted(
+            f"the quota is used up: {message}",
+            hint="free storage or raise the limit; uploads go on by themselves",
+            **known,
+        )
+    if status == 429:
+        return RemoteUnavailable(
+            f"the API asks to slow down: {message}",
+            retry_after_seconds=_retry_after(error.response.headers),
+            **known,
+        )
+    if status == 404:
+        return RemoteMissing(message, **known)
+    if status in _ASK_AGAIN or status >= 500:
+        if may_have_arrived:
+            return OutcomeUnknown(f"the API failed: {message}", **known)
+        return RemoteUnavailable(
+            f"the API failed: {message}",
+            retry_after_seconds=_retry_after(error.response.headers),
+            **known,
+        )
+    return RemoteRefused(message, **known)
+
+
+_RESET = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+LONGEST_RESET_SECONDS = 300.0
+
+
+def reset_seconds(text: str) -> float:
+    """Return how long `x-ratelimit-reset-requests` says to wait: `1s`, `6m0s`, `250ms`; 0.0 when it makes no sense."""
+    match = _RESET.fullmatch(text.strip())
+    if match is None:
+        return 0.0
+    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    total = hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+    return min(total, LONGEST_RESET_SECONDS)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    for name, factor in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name)
+        if text is None:
+            continue
+        try:
+            seconds = float(text) * factor
+        except ValueError:
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    return None
