@@ -178,6 +178,14 @@ class RemoteFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a large file that arrived at the API: its id there, and the digest of its bytes."""
+
+    part_id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """A regular file that was opened, read whole and did not move meanwhile.
 

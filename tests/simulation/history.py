@@ -403,7 +403,8 @@ async def _bring_back(scene: _Scene) -> None:
     target = scene.file() if scene.chance.random() < 0.3 else scene.free()
     old = scene.world.disk.contents
     if target is not None and old:
-        scene.world.disk.write(target, scene.chance.choice(old))
+        recent = old[-3:] if scene.chance.random() < 0.6 else old
+        scene.world.disk.write(target, scene.chance.choice(recent))
         scene.notice(target)
 
 
@@ -415,7 +416,7 @@ async def _unreadable(scene: _Scene) -> None:
         trouble = scene.chance.choice((EACCES, EACCES, EIO, ESTALE))
         place = scene.chance.choice(places)
         scene.world.disk.troubles[place] = trouble
-        scene.notice(place)
+        scene.notice(place, *scene.world.disk.below(place))
 
 
 async def _readable(scene: _Scene) -> None:

@@ -19,11 +19,11 @@ from simulation.world import WatchedWorkers, WatchedWriter, World
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from fileferry.model import RemoteFile
-    from fileferry.remote.base import Account, Body, Page, Remote, Upload
+    from fileferry.remote.base import Account, Body, Page, PendingUpload, Remote, Upload
     from simulation.witness import Witness
 
 REST_SECONDS = 2 * 3_600.0
@@ -80,6 +80,26 @@ class TrappedRemote:
         file: RemoteFile = await self._trapped(self._inner.create, upload, body)
         return file
 
+    async def begin_upload(self, upload: Upload) -> PendingUpload:
+        pending: PendingUpload = await self._trapped(self._inner.begin_upload, upload)
+        return pending
+
+    async def send_part(self, upload_id: str, body: Body, size: int) -> str:
+        part_id: str = await self._trapped(self._inner.send_part, upload_id, body, size)
+        return part_id
+
+    async def complete_upload(
+        self, upload_id: str, part_ids: Sequence[str], *, md5: str
+    ) -> RemoteFile:
+        async def complete_upload() -> RemoteFile:
+            return await self._inner.complete_upload(upload_id, part_ids, md5=md5)
+
+        file: RemoteFile = await self._trapped(complete_upload)
+        return file
+
+    async def cancel_upload(self, upload_id: str) -> None:
+        await self._trapped(self._inner.cancel_upload, upload_id)
+
     async def page(self, after: str | None) -> Page:
         page: Page = await self._trapped(self._inner.page, after)
         return page
@@ -116,7 +136,7 @@ class TrappedRemote:
         if trap.failure is Failure.REMOTE_CRASH_AFTER:
             world.die("a trap")
         world.figures.lost_answers += 1
-        if call.__name__ == "create":
+        if call.__name__ in {"create", "complete_upload"}:
             raise OutcomeUnknown("a trap")
         raise RemoteUnavailable("a trap")
 

@@ -25,6 +25,7 @@ FRESH_SECONDS = 1.0
 """A path that came back so short a time ago may still be taken for gone: nobody can look and write at once."""
 
 _PATH = "CAST(folder.root || X'2F' || {0}.path AS BLOB)"
+_OF_FOLDER = "FROM entry JOIN folder ON folder.id = entry.folder_id"
 _ANSWERS = (
     f"SELECT {_PATH.format('entry')}, remote.file_id, remote.proof FROM entry"
     " JOIN folder ON folder.id = entry.folder_id"
@@ -158,7 +159,8 @@ class Witness:
             world.object("a foreign file is never deleted", file_id)
             return
         row = self._db.execute(
-            "SELECT state, content_id, proof FROM remote WHERE file_id = ?", (file_id,)
+            "SELECT state, content_id, proof, reason, retired_at FROM remote WHERE file_id = ?",
+            (file_id,),
         ).fetchone()
         if row is None or row[0] != "deleting" or row[2] != "proven":
             world.figures.wrong_deletes += 1
@@ -174,6 +176,26 @@ class Witness:
         if used is not None:
             world.figures.wrong_deletes += 1
             world.object("no delete before there is a new id", f"{file_id} of {used[0]!r}")
+        if row[3] in {"removed", "changed"}:
+            self._check_unseen(file_id, retired_at=row[4])
+
+    def _check_unseen(self, file_id: str, *, retired_at: float) -> None:
+        """Whatever stood on the disk before an id was retired has been seen by a scan before it is deleted."""
+        world, record = self.world, self._records[file_id]
+        known = {row[0] for row in self._db.execute(f"SELECT {_PATH.format('entry')} {_OF_FOLDER}")}
+        for path, content in world.disk.files.items():
+            folder = self._folder_of(path)
+            if (
+                folder is None
+                or path in known
+                or sha(content) != record.sha256
+                or folder.root in world.disk.away
+                or world.disk.trouble_at(path, entering=True) is not None
+                or self.is_ignored(folder, path)
+                or world.disk.changed_at[path] >= retired_at - FRESH_SECONDS
+            ):
+                continue
+            world.object("a whole scan comes before a delete", f"{file_id}, {path!r}")
 
     def _committed(self, db: sqlite3.Connection) -> None:
         if db.total_changes == self._changes:

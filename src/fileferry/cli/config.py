@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     config = context.config(arguments.config)
     if arguments.action == "show":
         return _show(config, context, as_json=arguments.json)
-    problems = list(_dead_rules(config))
-    _check_renewals(config)
+    problems = list(dead_rules(config))
+    check_renewals(config)
     if arguments.json:
         warnings = [*config.warnings, *problems]
         context.json(
@@ -77,7 +77,8 @@ def _show(config: Config, context: Context, *, as_json: bool) -> int:
     return 0
 
 
-def _dead_rules(config: Config) -> Iterator[str]:
+def dead_rules(config: Config) -> Iterator[str]:
+    """Name the configured ignore rules that can never match."""
     from fileferry.ignore.rules import Rules
 
     for folder in config.folders:
@@ -86,7 +87,7 @@ def _dead_rules(config: Config) -> Iterator[str]:
             yield f"ignore rule {rule.line} of folder `{folder.name}`, `{pattern}`, can never match: {rule.problem}"
 
 
-def _check_renewals(config: Config) -> None:
+def check_renewals(config: Config) -> None:
     """Refuse more files than can be renewed in their life; without an index nobody has counted them.
 
     Raises:

@@ -40,8 +40,13 @@ COMMANDS = {
     "resume": ("pause", "go on after a pause"),
     "errors": ("errors", "say what could not be done, and why"),
     "retry": ("errors", "try again what could not be done"),
+    "check": ("check", "compare index, disk and remote; change nothing"),
+    "repair": ("repair", "mend what `check` finds, then sync"),
+    "orphans": ("orphans", "list remote files that look like ours but are not proven ours"),
+    "rebuild": ("rebuild", "make a new index after the old one is lost or damaged"),
     "check-ignore": ("check_ignore", "say which rule ignores a path"),
     "config": ("config", "check or show the configuration"),
+    "doctor": ("doctor", "look for everything that is usually wrong"),
     "emulator": ("emulator", "run the bundled OpenAI-compatible server"),
 }
 DESCRIPTION = (

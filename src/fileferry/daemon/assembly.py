@@ -179,7 +179,7 @@ def assemble(
         clock=clock,
         progress=progress,
         log=log,
-        multipart=False,
+        multipart=True,
     )
     return Assembly(engine, writer, workers)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from fileferry.daemon import custody
+from fileferry.daemon import custody, mending
 from fileferry.daemon.audit import AUDITED_KEY, HALT_ACCEPTED_KEY
 from fileferry.daemon.enlist import ENDPOINT_KEY, HALT_KEY
 from fileferry.daemon.liaison import ACCOUNT_KEY
@@ -111,6 +111,8 @@ COMMANDS: Mapping[str, Command] = {
     "purge": purge,
     "prune-ignored": prune_ignored,
     "retry": retry,
+    "repair": mending.repair,
+    "delete-orphans": mending.delete_orphans,
 }
 
 

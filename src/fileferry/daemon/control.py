@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SOCKET_NAME = "control.sock"
 STEP_SECONDS = 0.05
-_SCANNED_AGAIN = frozenset({"accept", "retry", "approve"})
+_SCANNED_AGAIN = frozenset({"accept", "retry", "approve", "repair"})
 
 
 class Control:

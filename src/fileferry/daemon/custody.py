@@ -54,19 +54,30 @@ def verify(db: sqlite3.Connection, state_directory: str) -> None:
     Raises:
         Held: it was moved, cloned or restored; nothing may be sent or deleted until `accept index`.
     """
-    question = _question(db, state_directory)
-    if question is not None:
+    asked = question(db, state_directory)
+    if asked is not None:
         raise Held(
-            question,
+            asked,
             hint="`fileferry accept index` if it was meant, and no other fileferry uses the original any more",
         )
     pin(db, state_directory)
 
 
+def question(db: sqlite3.Connection, state_directory: str) -> str | None:
+    """Return what is odd about where the index is, or None."""
+    pinned_machine, here = folders.meta(db, MACHINE_KEY), machine()
+    if pinned_machine is not None and here is not None and pinned_machine != here:
+        return f"the index in `{state_directory}` was made on another machine"
+    pinned_place = folders.meta(db, STATE_INODE_KEY)
+    if pinned_place is not None and pinned_place != place(state_directory):
+        return f"the index in `{state_directory}` was copied or restored: it is not the file that it was"
+    return None
+
+
 def accept(db: sqlite3.Connection) -> list[str]:
     """Let the index be where it is now; return what was accepted, nothing when nothing asks."""
     directory = os.path.dirname(str(db.execute("PRAGMA database_list").fetchone()[2]))
-    if _question(db, directory) is None:
+    if question(db, directory) is None:
         return []
     accepted = [key for key in (MACHINE_KEY, STATE_INODE_KEY) if folders.meta(db, key) is not None]
     pin(db, directory)
@@ -95,13 +106,3 @@ def refuse_network(state_directory: str) -> None:
             f"state directory `{state_directory}` is on a network file system (`{kind}`), which would damage an index",
             hint="set [state] directory to a local disk; folders that are mirrored may be on a network",
         )
-
-
-def _question(db: sqlite3.Connection, state_directory: str) -> str | None:
-    pinned_machine, here = folders.meta(db, MACHINE_KEY), machine()
-    if pinned_machine is not None and here is not None and pinned_machine != here:
-        return f"the index in `{state_directory}` was made on another machine"
-    pinned_place = folders.meta(db, STATE_INODE_KEY)
-    if pinned_place is not None and pinned_place != place(state_directory):
-        return f"the index in `{state_directory}` was copied or restored: it is not the file that it was"
-    return None

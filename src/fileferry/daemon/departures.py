@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fileferry.index.writer import Writer
 
 CHUNK = 500
-DELETES_AT_ONCE = 64
+DELETES_AT_ONCE = 8  # few, so that a pass is not held up by the pace of deletes
 LOOK_AGAIN_SECONDS = 0.25
 
 

@@ -256,7 +256,7 @@ class Engine:
         task.add_done_callback(ended)
 
     async def _leave(self, summary: PassSummary) -> None:
-        if self._moving():
+        if self.lookout.busy or self._long_reads or self.liaison.busy_with_small:
             return  # a rename may still be matched, and new ids come before old ones go
         summary.let_go = await self._departures.let_go(delete_now=self.switches.delete_now)
         summary.deleted = await self._departures.delete(self._delete)
@@ -300,7 +300,9 @@ class Engine:
         # that is down, a root that is away, a pause. It is tried again soon, and less and less often.
         again = min(OVERDUE_SECONDS * 2 ** min(self._idle_passes, 16), LONGEST_OVERDUE_SECONDS)
         moments = [self.longest_sleep_seconds, self.lookout.due_in_seconds()]
-        moments += [at - now for at in (ahead.read_at, ahead.send_at) if at is not None]
+        moments += [
+            at - now for at in (ahead.read_at, ahead.send_at, ahead.cancel_at) if at is not None
+        ]
         if ahead.renew_at is not None:
             moments.append(self.liaison.plan.starts_at(ahead.renew_at) - server_now)
         if ahead.delete_at is not None:

@@ -6,10 +6,9 @@ Every await can be the last: whatever is on the disk between two lines here is e
 from __future__ import annotations
 
 import asyncio
-import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fileferry.daemon.opening import Opened, open_first
 from fileferry.errors import (
     CredentialsRefused,
     OutcomeUnknown,
@@ -19,9 +18,9 @@ from fileferry.errors import (
     RemoteUnavailable,
     SourceChanged,
     SourceError,
+    TooSlow,
 )
 from fileferry.index import contents, intents, leaving, wants
-from fileferry.local.reader import digest, open_source
 from fileferry.model import Proof, RemoteState, RetireReason
 from fileferry.plan import expiry, renewals, rules
 from fileferry.remote.base import Upload
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fileferry.clock import Clock
+    from fileferry.daemon.large import LargeFiles
     from fileferry.daemon.logs import Log
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.progress import Progress
@@ -39,46 +39,21 @@ if TYPE_CHECKING:
     from fileferry.index.contents import Want
     from fileferry.index.leaving import Leaving
     from fileferry.index.writer import Writer
-    from fileferry.local.reader import Source
-    from fileferry.model import RemoteFile, Stamp
-    from fileferry.remote.base import Body, Remote
+    from fileferry.model import RemoteFile
+    from fileferry.remote.base import Remote
     from fileferry.remote.pacing import Pace
 
-SMALL_BYTES = 256 * 1024
 HOURLY_SECONDS = 3_600.0
 CLOSED_RETRY_SECONDS = 300.0
 BUSY_SECONDS = 1.0
 
 
-@dataclass(slots=True)
-class Opened:
-    """A source that is ready to be sent, and the path it was found at."""
-
-    mirror: Mirror
-    path: bytes
-    stamp: Stamp
-    body: Body
-    source: (
-        Source | None
-    )  # open while a large body is sent; a small one is in memory, hashed and closed
-
-    def close(self) -> None:
-        """Let go of the descriptor."""
-        if self.source is not None:
-            self.source.close()
-
-    def verify(self, expected: str) -> None:
-        """Check that the bytes that were sent have the digest.
-
-        Raises:
-            SourceChanged: they do not, or the file moved meanwhile.
-        """
-        if self.source is not None and self.source.digest() != expected:
-            raise SourceChanged("the bytes that were sent are not those that were planned")
-
-
 class Executor:
-    """Carries out what was planned, one thing per call."""
+    """Carries out what was planned, one thing per call.
+
+    Attributes:
+        large: sends what goes in parts.
+    """
 
     def __init__(
         self,
@@ -90,6 +65,7 @@ class Executor:
         clock: Clock,
         random: random.Random,
         mirrors: Mapping[int, Mirror],
+        large: LargeFiles,
         progress: Progress,
         log: Log,
     ) -> None:
@@ -100,6 +76,7 @@ class Executor:
         self._clock = clock
         self._random = random
         self._mirrors = mirrors
+        self.large = large
         self._progress = progress
         self._log = log
 
@@ -114,11 +91,15 @@ class Executor:
             CredentialsRefused: the API takes nothing from us.
             QuotaExhausted: it takes nothing more.
         """
-        opened = await self._workers.run(self._open, want)
+        opened = await self._workers.run(open_first, self._mirrors, want)
         if isinstance(opened, SourceError):
             await self._look_again(want, opened)
             return
         try:
+            opened.in_parts = self.large.takes(want.key)
+            if opened.in_parts:
+                await self._send(want, opened)  # paces its calls one by one
+                return
             async with self._pace.upload():
                 await self._send(want, opened)
         except (CredentialsRefused, QuotaExhausted):
@@ -158,7 +139,7 @@ class Executor:
         began = self._clock.monotonic()
         self._progress.began(want.key.size)
         try:
-            file = await self._remote.create(upload, opened.body)
+            file = await self._transmit(want, opened, upload, intent_id)
         except SourceError as error:
             await self._close_intent(intent_id, "not sent")
             await self._look_again(want, error)
@@ -171,7 +152,7 @@ class Executor:
             raise
         except asyncio.CancelledError:
             # No await here: the loop may be ending. What was not sent whole cannot have been stored.
-            if opened.body.tell() < want.key.size:
+            if not opened.may_be_stored:
                 now = self._clock.wall()
                 self._writer.submit(lambda db: intents.close(db, intent_id, "not sent", now=now))
             raise
@@ -188,12 +169,19 @@ class Executor:
         self._progress.sent(want.key.size)
         self._log.info(
             "renewed" if want.renewal else "uploaded",
-            path=_shown(opened),
+            path=opened.shown,
             file_id=file.file_id,
             request_id=file.request_id,
             bytes=want.key.size,
             ms=round((self._clock.monotonic() - began) * 1000),
         )
+
+    async def _transmit(
+        self, want: Want, opened: Opened, upload: Upload, intent_id: int
+    ) -> RemoteFile:
+        if opened.in_parts:
+            return await self.large.send(want, opened, upload, intent_id)
+        return await self._remote.create(upload, opened.body)
 
     async def _record_intent(self, want: Want, opened: Opened) -> tuple[Upload, int | None]:
         life = self._life(want)
@@ -202,28 +190,35 @@ class Executor:
         name = rules.sent_name(policy, opened.path, want.key.digest)
         size, purpose = want.key.size, want.key.purpose
 
-        def record(db: sqlite3.Connection) -> tuple[int | None, int | None]:
-            used = intents.used_expiries(db, name=name, size=size, purpose=purpose)
-            told = None if life is None else expiry.with_nonce(life, used, self._random.randrange)
-            server_now = self.server_now()
+        def record(db: sqlite3.Connection) -> tuple[Upload, int | None]:
+            left = self.large.resumable(db, want, life) if opened.in_parts else None
+            if left is not None:
+                upload = Upload(left.name, size, purpose, left.expires_seconds)
+            else:
+                used = intents.used_expiries(db, name=name, size=size, purpose=purpose)
+                told = (
+                    None if life is None else expiry.with_nonce(life, used, self._random.randrange)
+                )
+                upload = Upload(name, size, purpose, told)
             if not wants.is_wanted(db, want):
-                return None, told
+                return upload, None
             intent_id = intents.open_one(
                 db,
                 content_id=want.content_id,
-                name=name,
+                name=upload.name,
                 size=size,
                 purpose=purpose,
-                expires_seconds=told,
-                server_now=server_now,
+                expires_seconds=upload.expires_seconds,
+                server_now=self.server_now(),
             )
             if intent_id is None:
                 until = self._clock.wall() + BUSY_SECONDS
                 wants.put_off(db, want.content_id, until=until, error=None)
-            return intent_id, told
+            elif opened.in_parts:
+                self.large.prepare(db, want, intent_id, upload, life, left)
+            return upload, intent_id
 
-        intent_id, told = await self._writer.run(record)
-        return Upload(name, size, purpose, told), intent_id
+        return await self._writer.run(record)
 
     def _life(self, want: Want) -> int | None:
         """Return the longest expiry that any of the paths asks for; None is for ever."""
@@ -299,12 +294,27 @@ class Executor:
         now = self._clock.wall()
         await self._writer.run(lambda db: intents.close(db, intent_id, outcome, now=now))
 
+    async def _send_otherwise(self, want: Want, intent_id: int) -> None:
+        """It cannot go in parts after all, but in one piece: at once."""
+        now = self._clock.wall()
+
+        def record(db: sqlite3.Connection) -> None:
+            intents.close(db, intent_id, "not sent", now=now)
+            wants.put_off(db, want.content_id, until=now, error=None)
+
+        await self._writer.run(record)
+
     async def _failed(self, want: Want, intent_id: int, error: RemoteError, opened: Opened) -> None:
+        if opened.in_parts and not self.large.takes(want.key):
+            await self._send_otherwise(want, intent_id)
+            return
         now = self._clock.wall()
         lasting = isinstance(error, CredentialsRefused | QuotaExhausted)
         refused = isinstance(error, RemoteRefused) and not lasting
         if isinstance(error, RemoteUnavailable):
             until = now + (error.retry_after_seconds or self._pace.delay_seconds(want.attempts + 1))
+        elif isinstance(error, TooSlow):
+            until = now + HOURLY_SECONDS
         else:
             until = now + CLOSED_RETRY_SECONDS
 
@@ -315,13 +325,15 @@ class Executor:
             elif refused:
                 wants.refuse(db, want.content_id, error.message)
             else:
+                if isinstance(error, TooSlow):
+                    wants.despair(db, want.content_id)
                 wants.put_off(db, want.content_id, until=until, error=error.message)
 
         await self._writer.run(record)
         self._progress.failed(error)
         self._log.warning(
             "rejected" if refused else "upload_failed",
-            path=_shown(opened),
+            path=opened.shown,
             error=error.message,
             status=error.status,
             code=error.code,
@@ -342,39 +354,3 @@ class Executor:
 
         await self._writer.run(record)
         self._log.info("source_moved", detail=error.message)
-
-    def _open(self, want: Want) -> Opened | SourceError:
-        """Open the first path that still has the bytes. Blocks."""
-        failure: SourceError = SourceChanged("no path has these bytes any more")
-        for folder_id, path, stamp in want.sources:
-            mirror = self._mirrors.get(folder_id)
-            if mirror is None:
-                continue
-            try:
-                return _open_one(mirror, path, stamp, want.key.digest)
-            except SourceError as error:
-                failure = error
-        return failure
-
-
-def _open_one(mirror: Mirror, path: bytes, stamp: Stamp, expected: str) -> Opened:
-    folder = mirror.folder
-    source = open_source(folder.root, path, algorithm=folder.digest, follow_inside=mirror.follows)
-    try:
-        if source.stamp != stamp:
-            raise SourceChanged(f"`{path.decode('utf-8', 'backslashreplace')}` changed")
-        if stamp.size > SMALL_BYTES:
-            return Opened(mirror, path, stamp, source, source)
-        pieces: list[bytes] = []
-        if digest(source, pieces.append) != expected:
-            raise SourceChanged(f"`{path.decode('utf-8', 'backslashreplace')}` changed")
-    except BaseException:
-        source.close()
-        raise
-    source.close()
-    return Opened(mirror, path, stamp, io.BytesIO(b"".join(pieces)), None)
-
-
-def _shown(opened: Opened) -> str:
-    path = opened.path.decode("utf-8", "backslashreplace")
-    return f"{opened.mirror.folder.name}:{path}"

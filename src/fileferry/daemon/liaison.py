@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fileferry.clock import Clock
     from fileferry.daemon.audit import Auditor
     from fileferry.daemon.executor import Executor
+    from fileferry.daemon.large import LargeFiles
     from fileferry.daemon.logs import Log
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.progress import Progress
@@ -94,6 +95,8 @@ class Liaison:
         self._executor: Executor | None = None
         self._uploads: Uploads | None = None
         self._auditor: Auditor | None = None
+        self._large: LargeFiles | None = None
+        self._tidying: asyncio.Task[None] | None = None
         self._greeted = False
         self._drift_seconds = (
             0.0  # of our wall clock against the monotonic one, at the last greeting
@@ -127,6 +130,14 @@ class Liaison:
     def busy(self) -> bool:
         """Say whether something is in flight that may change the index."""
         uploading = self._uploads is not None and self._uploads.busy and not self._is_down
+        return uploading or self._audit is not None
+
+    @property
+    def busy_with_small(self) -> bool:
+        """Say whether anything but a file that goes in parts is in flight: that may take an hour."""
+        uploading = (
+            self._uploads is not None and self._uploads.busy_with_small and not self._is_down
+        )
         return uploading or self._audit is not None
 
     @property
@@ -166,8 +177,10 @@ class Liaison:
         self.on_change()
 
     async def send(self, ahead: Horizon) -> None:
-        """Start the uploads and renewals that are due."""
+        """Start the uploads and renewals that are due, and the cancels."""
         now = self._clock.wall()
+        if ahead.cancel_at is not None and ahead.cancel_at <= now:
+            await self._tidy()
         due = ahead.send_at is not None and ahead.send_at <= now
         renew = ahead.renew_at is not None and ahead.renew_at <= await self.plan.before()
         if not (due or renew):
@@ -180,6 +193,18 @@ class Liaison:
         if not await self._has_room():
             return
         await self._uploads.refill(self._ready)
+
+    async def _tidy(self) -> None:
+        if self._tidying is not None or not await self._ready() or self._large is None:
+            return
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tidying = None
+            if not task.cancelled() and task.exception() is not None:
+                self._log.error("tidy_crashed", exc_info=task.exception())
+
+        self._tidying = asyncio.create_task(self._large.tidy())
+        self._tidying.add_done_callback(ended)
 
     async def delete(self, item: Leaving) -> None:
         """Delete one id that was given up.
@@ -216,9 +241,10 @@ class Liaison:
         self._stopped = True
         if self._uploads is not None:
             await self._uploads.stop(0.0 if self._is_down else grace_seconds)
-        if self._audit is not None:
-            self._audit.cancel()
-            await asyncio.gather(self._audit, return_exceptions=True)
+        for task in (self._audit, self._tidying):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         if self._remote is not None:
             await self._remote.aclose()
 
@@ -247,6 +273,8 @@ class Liaison:
             if self._remote is None:
                 self._build()
                 await self._continue_minute()
+                if self._large is not None:
+                    await self._large.recall()
             assert self._pace is not None
             assert self._remote is not None
             async with self._pace.call():
@@ -286,10 +314,20 @@ class Liaison:
     def _build(self) -> None:
         from fileferry.daemon.audit import Auditor
         from fileferry.daemon.executor import Executor
+        from fileferry.daemon.large import LargeFiles
         from fileferry.daemon.uploads import Uploads
 
         self._remote, self._pace = self._connect()
         folders_of = [mirror.folder for mirror in self._mirrors.values()]
+        self._large = LargeFiles(
+            remote=self._remote,
+            pace=self._pace,
+            writer=self._writer,
+            workers=self._workers,
+            clock=self._clock,
+            settings=self._settings,
+            log=self._log,
+        )
         self._executor = Executor(
             remote=self._remote,
             pace=self._pace,
@@ -298,6 +336,7 @@ class Liaison:
             clock=self._clock,
             random=self._random,
             mirrors=self._mirrors,
+            large=self._large,
             progress=self._progress,
             log=self._log,
         )

@@ -53,6 +53,7 @@ class Lookout:
         on_change: called when a survey ended.
         troubles: folders that cannot be looked at now, with the reason in words.
         whole_scans: how many whole scans of a folder have begun and ended.
+        misses: changes that only a whole scan found, with no hint of any in that folder before it.
     """
 
     def __init__(
@@ -83,6 +84,8 @@ class Lookout:
         self.on_change: Callable[[], None] = lambda: None
         self.troubles: dict[int, str] = {}
         self.whole_scans: dict[int, int] = dict.fromkeys(mirrors, 0)
+        self.misses = 0
+        self._hinted: set[int] = set()
 
     def mark(self, folder_id: int, path: bytes = b"") -> Ticket:
         """Note that something may have changed at or below a path; b"" is the whole folder.
@@ -98,6 +101,8 @@ class Lookout:
         return self._ended_rounds.get(ticket.folder_id, 0) >= ticket.round
 
     def _mark(self, folder_id: int, path: bytes) -> None:
+        if path:
+            self._hinted.add(folder_id)
         marks = self._marks.setdefault(folder_id, set())
         if b"" in marks:
             return
@@ -183,10 +188,13 @@ class Lookout:
     async def _survey(self, mirror: Mirror, marks: set[bytes]) -> None:
         folder_id = mirror.folder_id
         if b"" not in marks and folder_id not in self.troubles:
+            self._hinted.discard(folder_id)
             for path in sorted(marks):
                 await self._workers.run(self._surveyor.path, mirror, path)
             return
         self._plan_rescan(mirror)
+        hinted = folder_id in self._hinted or self.whole_scans[folder_id] == 0
+        self._hinted.discard(folder_id)
         began_at = self._clock.wall()
         began = self._clock.monotonic()
         if not await self.prove(mirror):
@@ -201,6 +209,8 @@ class Lookout:
             return
         await self._writer.run(lambda db: self._scanned(db, mirror, survey, began_at))
         self.whole_scans[folder_id] += 1
+        if not hinted:
+            self.misses += survey.new + survey.changed + survey.missing
         log = self._log.info if survey.differs else self._log.debug
         log(
             "scanned",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from fileferry.index import contents, folders, leaving, trust, wants
+from fileferry.index import contents, folders, trust, wants
 from fileferry.model import RetireReason
 from fileferry.plan import renewals
 
@@ -27,12 +27,13 @@ def repair(db: sqlite3.Connection, arguments: Mapping[str, Any], now: float) -> 
     Asks for an audit too, which finds ids that are gone, and files of uploads that were never answered.
     """
     trust.ask(db)
+    taken = _take_back(db, now)  # first: what is taken back is not without content
     return {
+        "taken_back": taken,
         "read_again": sum(_read_again(db, place, now) for place in arguments.get("reread", ())),
         "without_content": _without_content(db, now),
         "sent_again": _sent_again(db, now),
         "deletes_repeated": _repeat_deletes(db, now),
-        "taken_back": _take_back(db, now),
         "renewals_planned": _plan_renewals(db),
     }
 
@@ -120,11 +121,6 @@ def _take_back(db: sqlite3.Connection, now: float) -> int:
         elif facts.revivable:
             contents.revive(db, content_id, server_now=now)
             contents.settle(db, content_id, now=now, revived=True)
-            db.execute(
-                "UPDATE entry SET state = 'synced', due_at = NULL WHERE held_id = ? AND want_id IS NULL"
-                " AND absent = 0 AND state IN ('stale', 'pending')",
-                (content_id,),
-            )
             taken += 1
     return taken
 
@@ -145,4 +141,4 @@ def _plan_renewals(db: sqlite3.Connection) -> int:
     return planned
 
 
-__all__ = ["delete_orphans", "leaving", "repair"]
+__all__ = ["delete_orphans", "repair"]

@@ -142,10 +142,10 @@ class Rehearsal:
         now = self._clock.wall() + entries.CLOCK_JUMP_SECONDS
         while batch := writer.submit(lambda db: entries.due(db, now=now, limit=BATCH)).result():
             work = [(mirrors[entry.folder_id], entry) for entry in batch]
-            found = inspect_all(work, self._clock.wall, multipart=False)
+            found = inspect_all(work, self._clock.wall, multipart=True)
             server_now = self._clock.wall()
             writer.submit(
-                partial(place_all, batch=found, now=now, server_now=server_now, multipart=False)
+                partial(place_all, batch=found, now=now, server_now=server_now, multipart=True)
             ).result()
             done = [(entry.folder_id, entry.path) for entry in batch]
             writer.submit(partial(_quieten, done=done)).result()

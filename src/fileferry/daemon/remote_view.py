@@ -6,7 +6,6 @@ id that the daemon replaced meanwhile is nobody's business any more.
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
     from fileferry.remote.pacing import Pace
 
 Kind = tuple[str, int | None, str]
-_LIVE = (
-    "SELECT file_id, name, size, purpose, created_at, expires_at, proof FROM remote WHERE state = 'live'"
-)
+_LIVE = "SELECT file_id, name, size, purpose, created_at, expires_at, proof FROM remote WHERE state = 'live'"
 _PATHS = (
     "SELECT folder.name, entry.path FROM remote JOIN entry ON entry.held_id = remote.content_id"
     " JOIN folder ON folder.id = entry.folder_id WHERE remote.file_id = ? AND remote.state = 'live'"
@@ -184,10 +181,12 @@ class _Likeness:
 
     def __init__(self, index_path: str) -> None:
         self._index_path = index_path
-        self._db: sqlite3.Connection | None = None
         with closing(open_reader(index_path)) as db:
-            self._sent: set[Kind] = set(db.execute("SELECT name, size, purpose FROM remote"))
-            self._begun: set[Kind] = set(db.execute("SELECT name, size, purpose FROM intent"))
+            self._sent: set[Kind] = set(
+                db.execute(
+                    "SELECT name, size, purpose FROM remote UNION SELECT name, size, purpose FROM intent"
+                )
+            )
             self._open: set[Kind] = set(
                 db.execute("SELECT name, size, purpose FROM intent WHERE state <> 'closed'")
             )
@@ -195,7 +194,7 @@ class _Likeness:
     def judge(self, file: RemoteFile) -> Orphan | None:
         """Return why a file looks like ours; None where it does not, or is ours for sure."""
         kind = (file.name, file.size, file.purpose)
-        if file.size is None or kind not in self._sent and kind not in self._begun:
+        if file.size is None or kind not in self._sent:
             return None
         with closing(open_reader(self._index_path)) as db:
             row = db.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,8 @@ class Service:
         Raises:
             FerryError: it cannot start: configuration, lock, index.
         """
+        # The key is in memory: no core file may hold it.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         config = self._load()
         while True:
             self._patience = Patience(float("inf"), self._disk_changed)
@@ -262,7 +265,8 @@ class Service:
                 engine.mirrors[folder_id].folder.name: str(coverage)
                 for folder_id, coverage in watcher.coverage.items()
             },
-            "watch_overflows": watcher.overflows,
+            "watch_overflows_total": watcher.overflows,
+            "watch_misses_total": engine.lookout.misses,
             "passes": engine.passes,
             "last_pass_at": None if engine.last_pass_at is None else rfc3339(engine.last_pass_at),
             "in_flight": engine.progress.in_flight_files,

@@ -1,4 +1,8 @@
-"""The uploads in flight: takes what is due from the index, keeps a bounded number of them going."""
+"""The uploads in flight: takes what is due from the index, keeps a bounded number of them going.
+
+What goes in parts has a lane of its own, one file at a time: side by side they would share the line, and none would
+be through in its hour; and small files do not wait for large ones.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,9 @@ class Uploads:
         self._wake = wake
         self._log = log
         self._queue: deque[Want] = deque()
+        self._large: deque[Want] = deque()
         self._tasks: dict[asyncio.Task[None], int] = {}
+        self._large_task: asyncio.Task[None] | None = None
         self._blocked_until = 0.0
         self._has_crashed = False
         self.refused: FerryError | None = None
@@ -62,7 +68,12 @@ class Uploads:
     @property
     def busy(self) -> bool:
         """Say whether anything is queued or in flight."""
-        return bool(self._queue or self._tasks)
+        return bool(self._queue or self._large or self._tasks)
+
+    @property
+    def busy_with_small(self) -> bool:
+        """Say whether anything but what goes in parts is queued or in flight."""
+        return bool(self._queue) or self._count_small() > 0
 
     async def refill(self, ready: Callable[[], Awaitable[bool]]) -> None:
         """Take what is due and start as much of it as there is room for.
@@ -74,8 +85,8 @@ class Uploads:
             return
         if len(self._queue) < self._concurrency:
             await self._fetch()
-        if self._queue and not await ready():
-            self._queue.clear()
+        if (self._queue or self._large) and not await ready():
+            self._clear()
             return
         self._start()
 
@@ -86,7 +97,7 @@ class Uploads:
 
     async def stop(self, grace_seconds: float) -> None:
         """Start nothing more; let what is in flight end, for so long, then cut it off."""
-        self._queue.clear()
+        self._clear()
         self._blocked_until = float("inf")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_seconds)
@@ -95,38 +106,52 @@ class Uploads:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _fetch(self) -> None:
-        busy = frozenset([*self._tasks.values(), *(want.content_id for want in self._queue)])
+        queued = [want.content_id for want in (*self._queue, *self._large)]
+        busy = frozenset([*self._tasks.values(), *queued])
         now = self._clock.wall()
         renew_before = await self._plan.before()
         if self._has_crashed:
             # Its intent may still be open: what became of that upload is for the audit to find out.
             await self._writer.run(lambda db: intents.give_up_others(db, sending=busy, now=now))
             self._has_crashed = False
-        self._queue.extend(
-            await self._writer.run(
-                lambda db: wants.due(db, now=now, renew_before=renew_before, limit=CHUNK, busy=busy)
-            )
+        due = await self._writer.run(
+            lambda db: wants.due(db, now=now, renew_before=renew_before, limit=CHUNK, busy=busy)
         )
+        for want in due:
+            in_parts = self._executor.large.takes(want.key)
+            (self._large if in_parts else self._queue).append(want)
+
+    def _clear(self) -> None:
+        self._queue.clear()
+        self._large.clear()
 
     def _start(self) -> None:
-        while self._queue and len(self._tasks) < self._concurrency:
-            want = self._queue.popleft()
-            task = asyncio.create_task(
-                self._executor.upload(want), name=f"upload {want.content_id}"
-            )
-            self._tasks[task] = want.content_id
-            task.add_done_callback(self._ended)
+        if self._large and self._large_task is None:
+            self._large_task = self._begin(self._large.popleft())
+        while self._queue and self._count_small() < self._concurrency:
+            self._begin(self._queue.popleft())
+
+    def _count_small(self) -> int:
+        return len(self._tasks) - (self._large_task is not None)
+
+    def _begin(self, want: Want) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._executor.upload(want), name=f"upload {want.content_id}")
+        self._tasks[task] = want.content_id
+        task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
+        if task is self._large_task:
+            self._large_task = None
         if not task.cancelled():
             error = task.exception()
             if isinstance(error, CredentialsRefused | QuotaExhausted):
-                self._queue.clear()
+                self._clear()
                 self._blocked_until = self._clock.monotonic() + REFUSED_SECONDS
                 self.refused = error
             elif error is not None:
-                self._queue.clear()
+                self._clear()
                 self._has_crashed = True
                 self._blocked_until = self._clock.monotonic() + 1.0
                 self._log.error("upload_crashed", exc_info=error)

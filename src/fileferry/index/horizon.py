@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fileferry.index import entries, trust
+from fileferry.index import entries, parts, trust
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,6 +27,7 @@ class Horizon:
         unknown: uploads whose outcome is unknown.
         unfinished: paths and contents that `sync` waits for: not those that failed several times.
         audit_asked: something waits for an audit of the remote.
+        cancel_at: an Upload in parts that nobody wants is to be cancelled.
     """
 
     read_at: float | None
@@ -37,6 +38,7 @@ class Horizon:
     unknown: int
     unfinished: int
     audit_asked: bool = False
+    cancel_at: float | None = None
 
 
 def look(db: sqlite3.Connection) -> Horizon:
@@ -70,6 +72,7 @@ def look(db: sqlite3.Connection) -> Horizon:
         unknown,
         to_read + to_send,
         trust.is_asked(db),
+        parts.cancel_at(db),
     )
 
 

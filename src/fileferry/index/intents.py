@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 REMEMBERED_SECONDS = 86_400.0
+_IN_PARTS = "state = 'open' AND id IN (SELECT intent_id FROM upload WHERE state <> 'completing')"
 _COLUMNS = "id, content_id, name, size, purpose, expires_seconds, state, opened_at, unknown_at, absences, closed_at"
 
 
@@ -77,6 +78,8 @@ def close(
         "UPDATE intent SET state = 'closed', outcome = ?, closed_at = ?, file_id = ? WHERE id = ?",
         (outcome, now, file_id, intent_id),
     )
+    if outcome == "done":
+        db.execute("DELETE FROM upload WHERE intent_id = ?", (intent_id,))
 
 
 def give_up(db: sqlite3.Connection, intent_id: int, *, now: float) -> None:
@@ -88,7 +91,14 @@ def give_up(db: sqlite3.Connection, intent_id: int, *, now: float) -> None:
 
 
 def give_up_all(db: sqlite3.Connection, *, now: float) -> int:
-    """At a start: what was open when the process ended has an unknown outcome. Return how many."""
+    """At a start: what was open when the process ended has an unknown outcome. Return how many.
+
+    Except for parts that nobody asked to complete: nothing can have come of them, and they go on where they were.
+    """
+    db.execute(
+        f"UPDATE intent SET state = 'closed', outcome = 'not sent', closed_at = ? WHERE {_IN_PARTS}",  # noqa: S608
+        (now,),
+    )
     return int(
         db.execute(
             "UPDATE intent SET state = 'unknown', unknown_at = ? WHERE state = 'open'", (now,)
@@ -106,7 +116,11 @@ def give_up_others(db: sqlite3.Connection, *, sending: frozenset[int], now: floa
         if content_id not in sending
     ]
     for intent_id in abandoned:
-        give_up(db, intent_id, now=now)
+        in_parts = f"SELECT 1 FROM intent WHERE id = ? AND {_IN_PARTS}"  # noqa: S608
+        if db.execute(in_parts, (intent_id,)).fetchone():
+            close(db, intent_id, "not sent", now=now)
+        else:
+            give_up(db, intent_id, now=now)
     return len(abandoned)
 
 

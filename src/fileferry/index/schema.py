@@ -146,6 +146,30 @@ CREATE UNIQUE INDEX intent_one_in_flight ON intent (name, size, purpose) WHERE s
 CREATE INDEX intent_content ON intent (content_id) WHERE state <> 'closed';
 CREATE INDEX intent_closed ON intent (closed_at) WHERE state = 'closed';
 
+CREATE TABLE upload (                                      -- large files, sent in parts
+    id               INTEGER PRIMARY KEY,
+    content_id       INTEGER NOT NULL REFERENCES content (id) ON DELETE CASCADE,
+    intent_id        INTEGER NOT NULL REFERENCES intent (id) ON DELETE CASCADE, -- that sends it, or did last
+    upload_id        TEXT UNIQUE,                          -- NULL: asked for, not answered
+    name             TEXT NOT NULL,
+    expires_seconds  INTEGER,                              -- of the file, as sent
+    life_seconds     INTEGER,                              -- of the file, as asked for
+    part_bytes       INTEGER NOT NULL,
+    expires_at       REAL,                                 -- of the Upload, server seconds
+    state            TEXT NOT NULL CHECK (state IN ('pending', 'completing', 'cancelling')),
+    retry_at         REAL,                                 -- wall seconds: its cancel is due
+    attempts         INTEGER NOT NULL DEFAULT 0            -- cancels that failed
+) STRICT;
+CREATE UNIQUE INDEX upload_one_of_content ON upload (content_id) WHERE state <> 'cancelling';
+
+CREATE TABLE part (
+    parcel_id  INTEGER NOT NULL REFERENCES upload (id) ON DELETE CASCADE,
+    number     INTEGER NOT NULL,
+    part_id    TEXT NOT NULL,
+    digest     TEXT NOT NULL,
+    PRIMARY KEY (parcel_id, number)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE change_log (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     at           REAL NOT NULL,

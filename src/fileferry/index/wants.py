@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SOURCES = 8
 FAILING_AFTER = 3
+DESPAIR_AFTER = 4
 NEW_SHARE = 0.2
 _SENDABLE = (
     "absent = 0 AND hold_id IS NULL AND state NOT IN ('ignored', 'kept', 'unknown')"
@@ -100,6 +101,11 @@ def put_off(
             " AND (SELECT attempts FROM content WHERE id = ?) >= ?",
             (error, content_id, content_id, FAILING_AFTER),
         )
+
+
+def despair(db: sqlite3.Connection, content_id: int) -> None:
+    """Record that one failure is as good as many: nobody should wait for the next try."""
+    db.execute("UPDATE content SET attempts = ? WHERE id = ?", (DESPAIR_AFTER, content_id))
 
 
 def attempts(db: sqlite3.Connection, content_id: int) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fileferry.clock import Clock
 
 WINDOW_SECONDS = 60.0
+LEAST_WAIT_SECONDS = 0.001
 BURST_SHARE = 0.2  # so that the rate that lasts is the 80 % that renewals are planned with
 HAIR = 1e-9  # of a token: a wait that rounding made too short for any clock would never end
 DELETE_SHARE = 0.3

@@ -1,0 +1,104 @@
+"""Open what is to be sent: the first path that still has the bytes, proven to be the ones that were planned."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fileferry.errors import SourceChanged, SourceError
+from fileferry.local.reader import digest, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fileferry.daemon.mirror import Mirror
+    from fileferry.index.contents import Want
+    from fileferry.local.reader import Source
+    from fileferry.model import Stamp
+    from fileferry.remote.base import Body
+
+SMALL_BYTES = 256 * 1024
+
+
+@dataclass(slots=True)
+class Opened:
+    """A source that is ready to be sent, and the path it was found at.
+
+    Args:
+        mirror, path, stamp: where it was found, and as what.
+        body: its bytes.
+        source: open while a large body is sent; a small one is in memory, hashed and closed.
+        in_parts: it goes in parts, which are compared before a file is made of them.
+        completing: a file may have been made of its parts.
+    """
+
+    mirror: Mirror
+    path: bytes
+    stamp: Stamp
+    body: Body
+    source: Source | None
+    in_parts: bool = False
+    completing: bool = False
+
+    @property
+    def shown(self) -> str:
+        """Return how the path is called in logs."""
+        return f"{self.mirror.folder.name}:{_text(self.path)}"
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Say whether all was sent, so that a file may have come of it though no answer did."""
+        return self.completing if self.in_parts else self.body.tell() >= self.stamp.size
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self.source is not None:
+            self.source.close()
+
+    def verify(self, expected: str) -> None:
+        """Check that the bytes that were sent have the digest.
+
+        Raises:
+            SourceChanged: they do not, or the file moved meanwhile.
+        """
+        if self.in_parts or self.source is None:
+            return
+        if self.source.digest() != expected:
+            raise SourceChanged("the bytes that were sent are not those that were planned")
+
+
+def open_first(mirrors: Mapping[int, Mirror], want: Want) -> Opened | SourceError:
+    """Open the first path that still has the bytes. Blocks."""
+    failure: SourceError = SourceChanged("no path has these bytes any more")
+    for folder_id, path, stamp in want.sources:
+        mirror = mirrors.get(folder_id)
+        if mirror is None:
+            continue
+        try:
+            return _open_one(mirror, path, stamp, want.key.digest)
+        except SourceError as error:
+            failure = error
+    return failure
+
+
+def _open_one(mirror: Mirror, path: bytes, stamp: Stamp, expected: str) -> Opened:
+    folder = mirror.folder
+    source = open_source(folder.root, path, algorithm=folder.digest, follow_inside=mirror.follows)
+    try:
+        if source.stamp != stamp:
+            raise SourceChanged(f"`{_text(path)}` changed")
+        if stamp.size > SMALL_BYTES:
+            return Opened(mirror, path, stamp, source, source)
+        pieces: list[bytes] = []
+        if digest(source, pieces.append) != expected:
+            raise SourceChanged(f"`{_text(path)}` changed")
+    except BaseException:
+        source.close()
+        raise
+    source.close()
+    return Opened(mirror, path, stamp, io.BytesIO(b"".join(pieces)), None)
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")
