@@ -1,7 +1,6 @@
 """What the integration tests share: an installation beside an emulator, and questions to both."""
 
 import contextlib
-import os
 import signal
 import sqlite3
 import subprocess
@@ -110,8 +109,10 @@ def daemon(ferry: Ferry) -> Iterator[subprocess.Popen[str]]:
             text=True,
         )
         try:
-            eventually(lambda: os.path.exists(ferry.state / "control.sock") or process.poll())
-            assert process.poll() is None, (ferry.home / "log").read_text()
+            log_path = ferry.home / "log"
+            started = f'"pid": {process.pid}'
+            eventually(lambda: started in log_path.read_text() or process.poll() is not None)
+            assert process.poll() is None, log_path.read_text()
             yield process
         finally:
             if process.poll() is None:

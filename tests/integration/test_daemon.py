@@ -112,7 +112,7 @@ def test_it_starts_without_a_network_and_goes_on_when_there_is_one(it: Ferry) ->
 
 
 def test_a_file_that_never_rests_is_read_after_settle_max(it: Ferry) -> None:
-    it.configure(settle="30s", settle_max="1s")
+    it.configure(settle="1s", settle_max="2s")
     path = it.write("log.txt", b"line\n")
     stop = threading.Event()
 

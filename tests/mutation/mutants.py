@@ -106,6 +106,11 @@ def _decides_nothing(node: ast.AST) -> bool:
 
 def _edits(node: ast.AST) -> Iterator[Edit]:
     """Return the mistakes that can be made at a node."""
+    yield from _edits_of_values(node)
+    yield from _edits_of_ways(node)
+
+
+def _edits_of_values(node: ast.AST) -> Iterator[Edit]:
     match node:
         case ast.Compare():
             yield from (_set_item("ops", at, _swapped(op)) for at, op in enumerate(node.ops))
@@ -120,6 +125,10 @@ def _edits(node: ast.AST) -> Iterator[Edit]:
             yield from (_set("value", value) for value in _other_values(node.value))
         case ast.Name(id=name) if name in _CALLS:
             yield _set("id", _CALLS[name])
+
+
+def _edits_of_ways(node: ast.AST) -> Iterator[Edit]:
+    match node:
         case ast.Return(value=ast.expr() as value):
             yield _set("value", ast.Constant(None))
             if isinstance(value, ast.Compare | ast.BoolOp):

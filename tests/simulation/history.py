@@ -34,6 +34,7 @@ class Kind(StrEnum):
     EDIT_SAME_STAMP = "edit, same size and mtime"
     APPEND = "append"
     EMPTY = "empty"
+    EDIT_IN_FLIGHT = "edit in flight"
     REPLACE = "replace"
     TOUCH = "touch"
     REMOVE = "remove"
@@ -89,6 +90,7 @@ WEIGHTS: dict[Kind, int] = {
     Kind.EDIT_SAME_STAMP: 2,
     Kind.APPEND: 3,
     Kind.EMPTY: 2,
+    Kind.EDIT_IN_FLIGHT: 3,
     Kind.REPLACE: 4,
     Kind.TOUCH: 2,
     Kind.REMOVE: 6,
@@ -316,6 +318,26 @@ async def _empty(scene: _Scene) -> None:
     if path is not None:
         scene.world.disk.write(path, b"")
         scene.notice(path)
+
+
+async def _edit_in_flight(scene: _Scene) -> None:
+    """Write a file that is large enough to be streamed, and again about when it is being sent."""
+    world, path = scene.world, scene.free()
+    if path is None or world.loop is None:
+        return
+    world.disk.write(path, b"first" * 60_000)
+    _mark_later(world, path, 0.0)
+    folder = next(folder for folder in world.folders if path.startswith(folder.root + b"/"))
+    # At the same stamp but for its change time, so that only the digest can tell.
+    second = b"other" * 60_000
+
+    def again() -> None:
+        if world.disk.files.get(path) == b"first" * 60_000 and folder.root not in world.disk.away:
+            world.tell("edited in flight")
+            world.disk.write(path, second)
+
+    wait = scene.chance.choice((0.02, 0.05, 0.15, 0.3))
+    world.loop.call_later(folder.settle_seconds + wait, again)
 
 
 async def _replace(scene: _Scene) -> None:
@@ -617,6 +639,7 @@ _ACTS: dict[Kind, Callable[[_Scene], Awaitable[None]]] = {
     Kind.EDIT_SAME_STAMP: _edit_same_stamp,
     Kind.APPEND: _append,
     Kind.EMPTY: _empty,
+    Kind.EDIT_IN_FLIGHT: _edit_in_flight,
     Kind.REPLACE: _replace,
     Kind.TOUCH: _touch,
     Kind.REMOVE: _remove,

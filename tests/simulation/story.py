@@ -120,7 +120,7 @@ class _Story:
         engine.lookout.mark_all()
         passes = engine.passes
         await asyncio.sleep(QUIET_SECONDS)
-        if engine.passes - passes > QUIET_SECONDS / 4:
+        if engine.passes - passes > QUIET_SECONDS / 3:
             world.object("nothing polls without end", f"{engine.passes - passes} passes at rest")
 
     async def _once_more(self) -> None:

@@ -231,7 +231,7 @@ def _daemon(config: Config) -> Iterator[Diagnosis]:
     for name, coverage in dict(status.get("watch") or {}).items():
         if coverage != "ok":
             yield warn("watch", f"folder `{name}`: {coverage}", "see inotify above")
-    if status.get("watch_overflows"):
+    if status.get("watch_overflows_total"):
         yield warn(
             "watch",
             f"the kernel dropped events {status['watch_overflows']} times; all was scanned again",

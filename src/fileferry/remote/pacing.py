@@ -178,16 +178,17 @@ class Pace:
 
     @asynccontextmanager
     async def _learning(self) -> AsyncIterator[None]:
+        before = self.failures
         try:
             yield
         except RemoteUnavailable as error:
             if error.reached:
                 self._slots.fewer(self._clock.monotonic())
-            self._note(error, error.retry_after_seconds)
+            self._note(error, error.retry_after_seconds, before)
             raise
         except OutcomeUnknown as error:
             self._slots.fewer(self._clock.monotonic())
-            self._note(error, None)
+            self._note(error, None, before)
             raise
         except RemoteError:
             self._well()
@@ -196,8 +197,9 @@ class Pace:
             self._slots.more()
             self._well()
 
-    def _note(self, error: RemoteError, retry_after: float | None) -> None:
-        self.failures += 1
+    def _note(self, error: RemoteError, retry_after: float | None, before: int) -> None:
+        # Calls that were under way together fail together: that is one failure in a row, not one for each.
+        self.failures = max(self.failures, before + 1)
         self.last_error = error
         wait = retry_after if retry_after is not None else self.delay_seconds(self.failures)
         self._closed_until = max(self._closed_until, self._clock.monotonic() + wait)
