@@ -1,9 +1,9 @@
 """Two figures of a running daemon: how fast an edit is on its way, and how much memory a large file takes.
 
-  * from `close()` of an edited file to the head of its request at the server, `settle = 2s`: median, p95, worst
-  * peak RSS while a file of 500 MB is sent, over the RSS of the idle daemon
+* from `close()` of an edited file to the head of its request at the server, `settle = 2s`: median, p95, worst
+* peak RSS while a file of 500 MB is sent, over the RSS of the idle daemon
 
-    python tests/benchmarks/daemon_figures.py [EDITS] [MEGABYTES]
+  python tests/benchmarks/daemon_figures.py [EDITS] [MEGABYTES]
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def main(edits: int = 50, megabytes: int = 500) -> None:
         )
         environ = {**os.environ, "OPENAI_API_KEY": "sk-bench", "FILEFERRY_CONFIG": str(config)}
         with (scratch / "log").open("wb") as log:
-            daemon = subprocess.Popen([sys.executable, "-m", "fileferry", "run"], env=environ, stderr=log)
+            daemon = subprocess.Popen(
+                [sys.executable, "-m", "fileferry", "run"], env=environ, stderr=log
+            )
         try:
             wait_for(emulator, 1, 30)
             delays = []

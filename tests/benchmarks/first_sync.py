@@ -22,7 +22,8 @@ from emulator_process import EmulatorProcess
 TASKS = 8
 BARE_SERVER = """
 import asyncio, sys
-BODY = b'{"id":"file-%d","object":"file","bytes":1024,"created_at":1790000000,"expires_at":null,"filename":"x","purpose":"user_data"}'
+BODY = b'{"id":"file-%d","object":"file","bytes":1024,"created_at":1790000000,"expires_at":null,'
+BODY += b'"filename":"x","purpose":"user_data"}'
 count = 0
 async def serve(reader, writer):
     global count
@@ -39,7 +40,8 @@ async def serve(reader, writer):
                 body = b'{"object":"list","data":[],"has_more":false,"first_id":null,"last_id":null}'
             else:
                 body = BODY % count
-            writer.write(b"HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\ncontent-length: %d\\r\\n\\r\\n" % len(body) + body)
+            head = b"HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\ncontent-length: %d\\r\\n\\r\\n"
+            writer.write(head % len(body) + body)
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 async def main():

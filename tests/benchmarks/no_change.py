@@ -18,8 +18,9 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from emulator_process import EmulatorProcess
 from whole_process import measure
+
+from emulator_process import EmulatorProcess
 
 DIRECTORIES = 1_000
 CONTENTS = 500  # so that the first sync, which is not measured here, is short

@@ -187,7 +187,9 @@ def test_repair_mends_rows_that_no_pass_would_look_at(
             " WHERE file_id = ?",
             (ids["back"],),
         )
-    assert it.run("id", "docs:want.txt", "docs:held.txt", "docs:back.txt", check=6).stdout == "\n\n\n"
+    assert (
+        it.run("id", "docs:want.txt", "docs:held.txt", "docs:back.txt", check=6).stdout == "\n\n\n"
+    )
     done = it.json_lines("repair", "--local", "quick")
     mended = done[-1]["mended"]
     assert (mended["taken_back"], mended["sent_again"], mended["without_content"]) == (1, 1, 1)
@@ -217,9 +219,7 @@ def test_an_upload_that_a_crash_left_open_is_settled_by_repair_without_a_second_
 
 
 @pytest.mark.slow
-def test_check_and_repair_work_beside_a_daemon(
-    it: Installation, emulator: EmulatorProcess
-) -> None:
+def test_check_and_repair_work_beside_a_daemon(it: Installation, emulator: EmulatorProcess) -> None:
     it.write("a.txt", b"alpha")
     it.sync()
     daemon = it.start("run", "--log-level", "error")

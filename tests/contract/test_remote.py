@@ -144,9 +144,7 @@ def emulator() -> Iterator[EmulatorProcess]:
 
 
 @pytest.fixture(params=["in process", "over HTTP"])
-async def bench(
-    request: pytest.FixtureRequest, emulator: EmulatorProcess
-) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest, emulator: EmulatorProcess) -> AsyncIterator[Bench]:
     workers = ThreadWorkers(2)
     bench: InProcess | OverHttp
     if request.param == "in process":

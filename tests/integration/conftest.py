@@ -1,6 +1,8 @@
 """Fixtures of the integration tests: one emulator for all, an installation for each."""
 
 import itertools
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,14 @@ _NUMBERS = itertools.count()
 def emulator() -> Iterator[EmulatorProcess]:
     with EmulatorProcess() as running:
         yield running
+
+
+@pytest.fixture
+def public_path() -> Iterator[Path]:
+    """Return a directory that other users may enter: pytest keeps its own to itself."""
+    with tempfile.TemporaryDirectory(prefix="fileferry-test-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
 
 
 @pytest.fixture

@@ -33,7 +33,13 @@ class Ferry(Installation):
         """Return what starts the command, as another user where that was asked for."""
         if self.user is None:
             return super().command
-        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", *super().command]
+        return [
+            "setpriv",
+            f"--reuid={self.user}",
+            f"--regid={self.user}",
+            "--clear-groups",
+            *super().command,
+        ]
 
     def stored(self) -> list[dict[str, Any]]:
         """Return what this project has at the remote now."""
@@ -83,7 +89,10 @@ class Ferry(Installation):
 
     def events(self) -> list[tuple[str, str]]:
         """Return the log of changes: event and path."""
-        return [(str(event), str(path)) for event, path in self.query("SELECT event, path FROM changes ORDER BY seq")]
+        return [
+            (str(event), str(path))
+            for event, path in self.query("SELECT event, path FROM changes ORDER BY seq")
+        ]
 
 
 def eventually(what: Callable[[], Any], seconds: float = 15.0) -> Any:

@@ -135,9 +135,7 @@ def test_folders_nested_renamed_and_detached_send_and_delete_nothing(it: Ferry) 
     it.configure({"renamed": outer, "inner": inner})
     it.sync("--now")
     it.run("id", "renamed:a.txt", "inner:a.txt", "other:a.txt", check=0)
-    attachments = {
-        folder["name"]: folder["state"] for folder in it.json("status")["folders"]
-    }
+    attachments = {folder["name"]: folder["state"] for folder in it.json("status")["folders"]}
     assert attachments == {"renamed": "active", "inner": "active", "other": "detached"}
     it.configure({"renamed": outer})
     it.sync("--now")

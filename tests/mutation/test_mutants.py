@@ -115,7 +115,8 @@ def verdict(values: list[int], *, strict: bool = False) -> bool:
             id="`any` for `all`",
         ),
         pytest.param(
-            "verdict: return min(values) + 1 < 5 -> return max(values) + 1 < 5", id="`min` for `max`"
+            "verdict: return min(values) + 1 < 5 -> return max(values) + 1 < 5",
+            id="`min` for `max`",
         ),
         pytest.param(
             "verdict: return min(values) + 1 < 5 -> return min(values) - 1 < 5", id="plus for minus"

@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
+import json
 import random
 import threading
-import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 __all__ = ["LossyProxy"]
 
-JUST_NOW_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
 
 
@@ -23,8 +22,8 @@ class Counts:
     stored: int = 0
     dropped: int = 0
     dropped_of_any: int = 0
-    in_flight: int = 0
-    answered_at: list[float] = field(default_factory=list)
+    connections: int = 0
+    given_back: set[str] = field(default_factory=set)
 
 
 class LossyProxy:
@@ -64,11 +63,10 @@ class LossyProxy:
         """From now on every answer is given back."""
         self._share = 0.0
 
-    def undelivered(self) -> int:
-        """Return how many answers to uploads a kill at this moment may lose: under way, or just given back."""
-        recently = time.monotonic() - JUST_NOW_SECONDS
-        counts = self.counts
-        return counts.in_flight + sum(at > recently for at in counts.answered_at[-100:])
+    def take_given_back(self) -> set[str]:
+        """Return the ids whose answers were given back since the last time, whether anybody read them or not."""
+        taken, self.counts.given_back = self.counts.given_back, set()
+        return taken
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -84,11 +82,13 @@ class LossyProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         gone = (OSError, asyncio.IncompleteReadError, TimeoutError, asyncio.CancelledError)
+        self.counts.connections += 1
         try:
             with contextlib.suppress(*gone):
                 while await self._exchange(reader, writer):
                     pass
         finally:
+            self.counts.connections -= 1
             writer.transport.abort()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -96,22 +96,18 @@ class LossyProxy:
         request = await _message(reader)
         is_upload = request.startswith(b"POST /v1/files")
         self.counts.requests += 1
-        self.counts.in_flight += is_upload
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                answer = await self._ask(request)
-            is_stored = is_upload and answer.split(b" ", 2)[1] == b"200"
-            self.counts.stored += is_stored
-            if self._random.random() < self._share:
-                self.counts.dropped_of_any += 1
-                self.counts.dropped += is_stored
-                return False
-            writer.write(answer)
-            await writer.drain()
-            if is_stored:
-                self.counts.answered_at.append(time.monotonic())
-        finally:
-            self.counts.in_flight -= is_upload
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            answer = await self._ask(request)
+        is_stored = is_upload and answer.split(b" ", 2)[1] == b"200"
+        self.counts.stored += is_stored
+        if self._random.random() < self._share:
+            self.counts.dropped_of_any += 1
+            self.counts.dropped += is_stored
+            return False
+        if is_stored:
+            self.counts.given_back.add(json.loads(answer.partition(b"\r\n\r\n")[2])["id"])
+        writer.write(answer)
+        await writer.drain()
         return True
 
     async def _ask(self, request: bytes) -> bytes:

@@ -25,10 +25,10 @@ from typing import cast
 if __name__ == "__main__":  # the directory of this file would hide the package of its name
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import fileferry  # noqa: E402
-from emulator_process import EmulatorProcess, Json  # noqa: E402
-from soak.proxy import LossyProxy  # noqa: E402
-from soak.writer import NAMES, Writer  # noqa: E402
+import fileferry
+from emulator_process import EmulatorProcess, Json
+from soak.proxy import LossyProxy
+from soak.writer import NAMES, Writer
 
 __all__ = ["Figures", "soak"]
 
@@ -72,7 +72,8 @@ class Figures:
     """What happened.
 
     Args:
-        lost_to_kills: answers to uploads that were under way, or just given back, when the daemon was killed: at most.
+        dropped_upload_answers: of uploads that were stored.
+        lost_to_kills: answers of stored uploads that were given back, but not recorded before the kill.
         duplicates: files left at the end beside another with the same bytes, purpose and extension, that is no orphan.
         orphans: files of ours left at the end that the index does not name as live; of the eternal folder only.
     """
@@ -107,6 +108,7 @@ class Soak:
         self._foreign: set[str] = set()
         self._lost_to_kills = 0
         self._syncs = 0
+        self._killed = 0
         self._log = (home / "daemon.log").open("ab")
         for folder in self.folders:
             folder.mkdir()
@@ -130,9 +132,9 @@ class Soak:
             self._configure(proxy.port)
             self._plant_old_foreign(emulator)
             with Writer(self.folders, seed=self._seed) as writer:
-                for number in range(self._kills):
+                while self._killed < self._kills:
                     self._live_and_die(proxy)
-                    if number % 5 == 0:
+                    if self._random.random() < 0.2:
                         self._plant_foreign(emulator)
                 writer.rest()
                 proxy.drop_nothing()
@@ -140,7 +142,7 @@ class Soak:
                 duplicates, orphans = self._check(emulator, proxy)
         return Figures(
             seed=self._seed,
-            kills=self._kills,
+            kills=self._killed,
             syncs_while_down=self._syncs,
             edits=writer.edits,
             requests=proxy.counts.requests,
@@ -205,8 +207,10 @@ class Soak:
             process.wait(self._random.uniform(0.3, 2.5))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
-            self._lost_to_kills += proxy.undelivered()
         code = process.wait(FEW_SECONDS)
+        self._killed += code == -signal.SIGKILL
+        assert _until(lambda: proxy.counts.connections == 0, FEW_SECONDS)
+        self._lost_to_kills += len(proxy.take_given_back() - self._recorded())
         if not is_sync:
             assert code == -signal.SIGKILL, f"the daemon ended by itself with {code}"
 
@@ -238,31 +242,53 @@ class Soak:
         """Let the daemon run until there is nothing left to do, then `sync` until that says so too."""
         daemon = self._start("run")
         try:
-            said = _until(lambda: self._command("status").returncode in {0, 3}, FEW_SECONDS * 2)
-            assert said, "the daemon did not come up"
+            self._await(daemon)
             end = time.monotonic() + QUIET_SECONDS
             while True:
                 self._command("retry")  # what failed too often would wait for an hour
                 waited = self._command("wait", "--timeout", "30")
                 if waited.returncode == 0 and not self._unfinished():
                     break
+                assert daemon.poll() is None, f"the daemon ended by itself with {daemon.returncode}"
                 assert time.monotonic() < end, (
                     f"never quiet: {waited.stderr}{self._unfinished()}\n"
                     f"{self._command('status').stdout}{self._command('errors').stdout}"
                 )
                 time.sleep(0.5)
-        finally:
             daemon.send_signal(signal.SIGTERM)
             code = daemon.wait(FEW_SECONDS * 2)
+        finally:
+            daemon.kill()
+            daemon.wait(FEW_SECONDS)
         assert code == 0, f"the daemon stopped with {code}"
         done = self._command("sync", "--now", "--json")
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-        assert json.loads(done.stdout)["uploaded"] == 0, f"a second pass sent something: {done.stdout}"
+        assert json.loads(done.stdout)["uploaded"] == 0, (
+            f"a second pass sent something: {done.stdout}"
+        )
+
+    def _await(self, daemon: subprocess.Popen[bytes]) -> None:
+        """Wait until the daemon answers: a `retry` beside one that is starting would take the index from it."""
+
+        def answers() -> bool:
+            assert daemon.poll() is None, f"the daemon ended by itself with {daemon.returncode}"
+            return "does not answer" not in self._command("wait", "--timeout", "0.1").stderr
+
+        assert _until(answers, COMMAND_SECONDS), "the daemon did not come up"
 
     # What is left.
 
+    def _recorded(self) -> set[str]:
+        """Return every id that the index has ever recorded; none before it was made."""
+        try:
+            return {row[0] for row in self._rows("SELECT file_id FROM remote")}
+        except sqlite3.OperationalError:
+            return set()
+
     def _rows(self, query: str) -> list[tuple[str, ...]]:
-        with contextlib.closing(sqlite3.connect(self._state / "index.db", timeout=10)) as db:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self._state}/index.db?mode=ro", uri=True, timeout=10)
+        ) as db:
             return db.execute(query).fetchall()
 
     def _unfinished(self) -> list[tuple[str, ...]]:
@@ -273,7 +299,9 @@ class Soak:
                 "SELECT 'remote', state, file_id FROM remote WHERE state IN ('retiring', 'deleting')"
                 " AND proof = 'proven'"
             ),
-            *self._rows("SELECT 'path', state, folder || '/' || path FROM files WHERE state <> 'synced'"),
+            *self._rows(
+                "SELECT 'path', state, folder || '/' || path FROM files WHERE state <> 'synced'"
+            ),
         ]
 
     def _files_on_disk(self) -> dict[tuple[str, str], str]:

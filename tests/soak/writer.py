@@ -88,7 +88,9 @@ class Writer:
             path.write_bytes(self._bytes())
 
     def _write(self, folder: Path, files: list[Path]) -> None:
-        self._put(self._random.choice(files) if self._random.random() < 0.5 else self._place(folder))
+        self._put(
+            self._random.choice(files) if self._random.random() < 0.5 else self._place(folder)
+        )
 
     def _append(self, folder: Path, files: list[Path]) -> None:
         with self._random.choice(files).open("ab") as file:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,9 +197,7 @@ def a_file_above(path: bytes) -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    "change", [vanished, a_link, a_fifo, a_directory, a_socket, a_file_above]
-)
+@pytest.mark.parametrize("change", [vanished, a_link, a_fifo, a_directory, a_socket, a_file_above])
 def test_what_is_no_file_any_more_is_gone_and_never_waited_for(
     root: bytes, change: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,24 +278,36 @@ def test_what_cannot_be_opened_is_unreadable_and_not_absent(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read")
-def test_a_user_who_may_not_read_says_so_and_concludes_nothing(root: bytes) -> None:
-    os.chmod(root + b"/d/e/f", 0)
+@pytest.mark.parametrize("closed", ["", "d", "d/e", "d/e/f"])
+def test_a_user_who_may_not_read_says_so_and_concludes_nothing(closed: str) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own is closed to others
+        os.chmod(name, 0o755)
+        root = os.fsencode(name) + b"/root"
+        os.makedirs(root + b"/d/e")
+        with open(root + b"/d/e/f", "wb") as file:
+            file.write(CONTENT)
+        assert in_another_skin(lambda: opened(root)) is None
+        os.chmod(os.path.join(root, os.fsencode(closed)), 0)
+        assert in_another_skin(lambda: opened(root)) == errno.EACCES
+
+
+def in_another_skin(work: Callable[[], Any]) -> int | None:
+    """Do something as `nobody`, in a process of its own; return the errno of a SourceUnreadable."""
     child = os.fork()
     if child == 0:  # pragma: no cover - in another process
-        code = 9
+        code = 255
         try:
-            for above in (os.path.dirname(root), os.path.dirname(os.path.dirname(root))):
-                os.chmod(above, 0o755)
             os.setgroups([])
             os.setgid(65534)
             os.setuid(65534)
             try:
-                opened(root)
+                work()
+                code = 0
             except SourceUnreadable as error:
-                code = 0 if error.errno == errno.EACCES else 1
+                code = error.errno
         finally:
             os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or None
 
 
 def test_descriptors_are_given_back_whatever_happens(root: bytes) -> None:

@@ -60,9 +60,7 @@ def decide(found: Found, *, folder: Folder = FOLDER, attempts: int = 0) -> recon
             reconcile.Reject(STAMP, "line 3 is not JSON"),
             id="bytes that are wrong for their purpose",
         ),
-        pytest.param(
-            Unsettled(STAMP, NOW + 5), reconcile.Wait(STAMP, NOW + 5), id="still moving"
-        ),
+        pytest.param(Unsettled(STAMP, NOW + 5), reconcile.Wait(STAMP, NOW + 5), id="still moving"),
         pytest.param(
             Unsettled(STAMP, NOW - 5), reconcile.Wait(STAMP, NOW), id="about to have rested"
         ),

@@ -92,7 +92,9 @@ def test_after_a_reboot_the_file_system_s_own_id_is_enough(root: bytes) -> None:
     here = identity(root)
     if here.file_system == 0:
         pytest.skip("this file system has no id")
-    proof = prove(root, another(here, device=here.device + 1), [(b"gone", Stamp(1, 1, 1, 1, 1))], entries=1)
+    proof = prove(
+        root, another(here, device=here.device + 1), [(b"gone", Stamp(1, 1, 1, 1, 1))], entries=1
+    )
     assert (proof.trouble, proof.moved) == (None, False)
 
 

@@ -108,9 +108,13 @@ def test_a_later_rule_takes_back_that_something_never_expires() -> None:
         pytest.param("{path}", b"a/b/C.MD", "a_b_C.md", id="the path, its slashes as lines"),
         pytest.param("{stem}.MD", b"a.txt", "a.md", id="an extension of the pattern's own"),
         pytest.param("{name}", b"caf\xe9.TXT", "caf\\xe9.txt", id="a byte that is not UTF-8"),
-        pytest.param("{name}", "gr\u00fc\u00df.md".encode(), "gr\u00fc\u00df.md", id="other alphabets stay"),
+        pytest.param(
+            "{name}", "gr\u00fc\u00df.md".encode(), "gr\u00fc\u00df.md", id="other alphabets stay"
+        ),
         pytest.param("{name}", b"a\nb\x1b[31m.txt", "a_b_[31m.txt", id="control characters"),
-        pytest.param("{name}", "a\u202eb\u2028.txt".encode(), "a_b_.txt", id="what turns text round"),
+        pytest.param(
+            "{name}", "a\u202eb\u2028.txt".encode(), "a_b_.txt", id="what turns text round"
+        ),
         pytest.param("{name}", b"{stem}.txt", "{stem}.txt", id="braces of a name are no pattern"),
     ],
 )
@@ -225,7 +229,9 @@ def test_what_the_api_would_refuse_is_refused_here(
 @pytest.mark.parametrize(
     ("changed", "same"),
     [
-        pytest.param({"expires_after_seconds": DAY}, True, id="an expiry counts from the next upload"),
+        pytest.param(
+            {"expires_after_seconds": DAY}, True, id="an expiry counts from the next upload"
+        ),
         pytest.param({"settle_seconds": 9.0}, True, id="settling is no content"),
         pytest.param({"purpose": "vision"}, False, id="purpose"),
         pytest.param({"remote_name": "{stem}"}, False, id="name"),

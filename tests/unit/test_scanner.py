@@ -96,7 +96,7 @@ def test_links_special_files_and_empty_directories_are_passed_over(root: bytes) 
     os.symlink(b"..", root + b"/d/up")
     os.mkfifo(root + b"/fifo")
     with socket.socket(socket.AF_UNIX) as listener:
-        here = os.getcwd()  # noqa: TID251
+        here = os.getcwd()
         os.chdir(root)  # the name of a socket has to be short
         try:
             listener.bind("sock")
@@ -147,9 +147,7 @@ def test_inside_says_where_a_path_leads(root: bytes, tmp_path: Path) -> None:
 
 
 @contextmanager
-def failing(
-    monkeypatch: pytest.MonkeyPatch, name: str, path: bytes, number: int
-) -> Iterator[None]:
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, path: bytes, number: int) -> Iterator[None]:
     """Have one call of `os` fail for one path, as no test that runs as root can have it otherwise."""
     real: Callable[..., Any] = getattr(os, name)
 

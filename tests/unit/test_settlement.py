@@ -57,7 +57,9 @@ def test_a_file_that_was_there_before_is_not_what_was_sent() -> None:
 
 
 def test_the_clock_of_the_server_may_be_off_a_little() -> None:
-    assert verdict(file(created_at=OPENED - 30)) == Found(file(created_at=OPENED - 30), Proof.PROVEN)
+    assert verdict(file(created_at=OPENED - 30)) == Found(
+        file(created_at=OPENED - 30), Proof.PROVEN
+    )
 
 
 def test_without_an_expiry_the_oldest_alike_is_matched_and_nothing_is_proven() -> None:

@@ -187,7 +187,15 @@ def _apply(db: sqlite3.Connection, mirror: Mirror, batch: list[Note], now: float
             due_at = quiet_at(
                 stamp, seen_at=now, now=now, settle_seconds=mirror.folder.settle_seconds
             )
-            entries.saw(db, folder_id, path, stamp, now=now, due_at=due_at)
+            entries.saw(
+                db,
+                folder_id,
+                path,
+                stamp,
+                now=now,
+                due_at=due_at,
+                settle_max_seconds=mirror.folder.settle_max_seconds,
+            )
         elif kind == "missed":
             entries.missed(db, folder_id, path, now=now)
         elif kind == "dark":

@@ -74,15 +74,17 @@ def saw(
     *,
     now: float,
     due_at: float,
+    settle_max_seconds: float = float("inf"),
 ) -> None:
     """Note that a path is there with this stamp; what differs from the row becomes due.
 
     Args:
         now: when it was seen, wall seconds.
         due_at: when it will have been quiet long enough to be read.
+        settle_max_seconds: after so long it is due although it never rests.
     """
     row = db.execute(
-        f"SELECT {_STAMP}, state, absent, held_id FROM entry WHERE folder_id = ? AND path = ?",  # noqa: S608
+        f"SELECT {_STAMP}, state, absent, held_id, unsettled_at FROM entry WHERE folder_id = ? AND path = ?",  # noqa: S608
         (folder_id, path),
     ).fetchone()
     if row is None:
@@ -93,9 +95,11 @@ def saw(
         )
         return
     known = Stamp(*row[:5])
-    state, absent, held_id = row[5:]
+    state, absent, held_id, unsettled_at = row[5:]
     if known == stamp and not absent and state not in {EntryState.UNKNOWN, EntryState.IGNORED}:
         return
+    if unsettled_at is not None and unsettled_at <= now:
+        due_at = min(due_at, unsettled_at + settle_max_seconds)
     db.execute(
         "UPDATE entry SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?, state = ?, want_id = NULL,"
         " due_at = ?, seen_at = ?, unsettled_at = COALESCE(unsettled_at, ?), absent = 0, attempts = 0,"

@@ -1,0 +1,405 @@
+"""The index survives what happens to its disk, its machine and its readers; and whoever relies on it is not misled."""
+
+import contextlib
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fileferry.daemon import backups, custody
+from fileferry.errors import ConfigError, IndexDamaged, IndexUnwritable
+from fileferry.index.connection import close_writer, open_writer
+from fileferry.index.identity import SCHEMA_VERSION
+from fileferry.index.writer import Patience, ThreadWriter
+from integration.stories import Ferry, daemon, eventually
+
+FIXTURES = Path(__file__).parent / "schemas"
+
+
+# Its disk
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Give an index that may not grow."""
+    connection = open_writer(str(tmp_path / "index.db"))
+    connection.execute("CREATE TABLE stuff (bytes BLOB)")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+    yield connection
+    with contextlib.suppress(sqlite3.ProgrammingError):
+        close_writer(connection)
+
+
+def insert(db: sqlite3.Connection) -> int:
+    db.execute("INSERT INTO stuff VALUES (zeroblob(100000))")
+    return int(db.execute("SELECT count(*) FROM stuff").fetchone()[0])
+
+
+def test_a_writer_waits_for_room_and_then_does_all_that_was_asked_once(
+    full: sqlite3.Connection,
+) -> None:
+    told: list[str | None] = []
+    patience = Patience(float("inf"), told.append)
+    writer = ThreadWriter(full, patience)
+    futures = [writer.submit(insert) for _ in range(3)]
+    eventually(lambda: patience.trouble)
+    time.sleep(0.5)
+    assert not any(future.done() for future in futures)
+    full.execute("PRAGMA max_page_count = 1000000")
+    assert [future.result(20) for future in futures] == [1, 2, 3]
+    assert told == ["database or disk is full", None], "told once, however often it tried"
+    assert patience.trouble is None
+    writer.close()
+
+
+def test_a_writer_that_may_not_wait_says_what_is_wrong_and_goes_on(
+    full: sqlite3.Connection,
+) -> None:
+    writer = ThreadWriter(full, Patience(0.3))
+    with pytest.raises(IndexUnwritable, match="full"):
+        writer.submit(insert).result(20)
+    assert writer.submit(lambda db: db.execute("SELECT 7").fetchone()[0]).result(20) == 7
+    full.execute("PRAGMA max_page_count = 1000000")
+    assert writer.submit(insert).result(20) == 1
+    writer.close()
+
+
+def test_closing_does_not_wait_for_a_full_disk(full: sqlite3.Connection) -> None:
+    writer = ThreadWriter(full, Patience(float("inf")))
+    future = writer.submit(insert)
+    began = time.monotonic()
+    writer.close()
+    assert time.monotonic() - began < 5
+    with pytest.raises(IndexUnwritable):
+        future.result(0)
+
+
+def test_a_writer_waits_for_a_program_that_locks_the_index(tmp_path: Path) -> None:
+    path = str(tmp_path / "index.db")
+    connection = open_writer(path)
+    connection.execute("PRAGMA busy_timeout = 50")
+    patience = Patience(float("inf"))
+    writer = ThreadWriter(connection, patience)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        future = writer.submit(lambda db: db.execute("DELETE FROM meta").rowcount)
+        assert "locked" in eventually(lambda: patience.trouble)
+        other.execute("ROLLBACK")
+    assert future.result(20) == 0
+    writer.close()
+
+
+def test_a_daemon_whose_disk_is_full_sends_nothing_and_goes_on_by_itself(it: Ferry) -> None:
+    it.write("first.txt", b"first")
+    with daemon(it) as process:
+        eventually(lambda: it.states().get("first.txt") == "synced")
+        before = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, before[1]))
+        for number in range(5):
+            it.write(f"later-{number}.txt", b"later %d" % number)
+        trouble = eventually(lambda: it.json("status")["daemon"]["trouble"])
+        assert "cannot be written" in trouble
+        sent = it.uploads()
+        time.sleep(2)
+        assert it.uploads() == sent, "an id could be lost"
+        assert process.poll() is None
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
+        eventually(lambda: list(it.states().values()).count("synced") == 6, 30)
+        assert it.uploads() == 6, "each was sent once"
+        assert len(it.ids()) == 6
+        assert it.json("status")["daemon"]["trouble"] is None
+    log = (it.home / "log").read_text()
+    assert log.count('"index_unwritable"') == log.count('"index_writable_again"') == 1
+
+
+@pytest.mark.slow
+def test_a_daemon_whose_disk_is_full_can_be_stopped(it: Ferry) -> None:
+    it.write("first.txt", b"first")
+    with daemon(it) as process:
+        eventually(lambda: it.states().get("first.txt") == "synced")
+        hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, hard))
+        it.write("later.txt", b"later")
+        eventually(lambda: it.json("status")["daemon"]["trouble"])
+        process.terminate()
+        assert process.wait(15) == 0
+    it.sync()
+    assert len(it.ids()) == it.uploads() == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_nothing_is_sent_when_too_little_room_is_left_for_ids(it: Ferry) -> None:
+    it.write("a.txt", b"alpha")
+    it.state.mkdir()
+    script = f'mount -t tmpfs -o size=8m tmpfs "{it.state}" && exec "$0" "$@"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, *it.command, "sync"],
+        env=it.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 5, done.stderr
+    assert "nothing is sent" in done.stderr
+    assert it.uploads() == 0
+
+
+def test_an_index_on_a_network_file_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, refused in (("nfs4", True), ("cifs", True), ("fuse.sshfs", True), ("ext4", False)):
+        monkeypatch.setattr(custody, "file_system_type", lambda _, kind=kind: kind)
+        with pytest.raises(ConfigError, match=kind) if refused else contextlib.nullcontext():
+            custody.refuse_network("/somewhere")
+
+
+# Damage and copies
+
+
+@pytest.mark.slow
+def test_a_daemon_refuses_a_damaged_index_and_leaves_it_as_it_is(it: Ferry) -> None:
+    it.write("a.txt", b"alpha")
+    it.sync()
+    path = it.state / "index.db"
+    with path.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(b"\xa5" * 4096 * 8)
+    broken = path.read_bytes()
+    done = it.run("run", check=1)
+    assert "damaged" in done.stderr
+    assert "`fileferry rebuild`" in done.stderr
+    assert path.read_bytes() == broken
+
+
+def test_a_daemon_copies_its_index_and_the_copy_is_whole_and_as_private(it: Ferry) -> None:
+    it.write("a.txt", b"alpha")
+    it.sync()
+    copy = it.state / "index.db.copy-1"
+    with daemon(it):
+        eventually(copy.exists)
+    assert copy.stat().st_mode & 0o777 == (it.state / "index.db").stat().st_mode & 0o777 == 0o600
+    assert backups.good_copy(str(it.state)) == str(copy)
+    with closing(sqlite3.connect(copy)) as db:
+        assert db.execute("SELECT file_id FROM files").fetchall() == [(it.file_id("a.txt"),)]
+
+
+def test_copies_rotate_are_made_when_due_and_only_where_there_is_room(tmp_path: Path) -> None:
+    directory = str(tmp_path)
+    path = tmp_path / "index.db"
+    first, second = (tmp_path / name for name in backups.COPY_NAMES)
+    db = open_writer(str(path))
+    now = time.time()
+    assert not backups.is_copy_due(directory, now), "there is nothing in it"
+    db.execute(
+        "INSERT INTO remote (file_id, name, size, purpose, created_at, recorded_at, state, proof)"
+        " VALUES ('file-1', 'a', 1, 'user_data', 1, 1, 'live', 'proven')"
+    )
+    assert backups.is_copy_due(directory, now)
+    assert backups.make_copy(directory) == str(first)
+    one = first.read_bytes()
+    day = 86_400
+    assert not backups.is_copy_due(directory, now + day - 60), "nothing changed"
+    assert backups.is_copy_due(directory, now + day + 60)
+    db.executemany(
+        "INSERT INTO change_log (at, folder_id, path, event) VALUES (1, 1, x'61', ?)",
+        [("added",)] * (backups.MANY_CHANGES + 1),
+    )
+    assert not backups.is_copy_due(directory, now + 60), "the last one is too young"
+    assert backups.is_copy_due(directory, now + 700)
+    assert backups.make_copy(directory) == str(first)
+    assert second.read_bytes() == one
+    assert first.read_bytes() != one
+    first.write_bytes(b"not a database")
+    assert backups.good_copy(directory) == str(second)
+    db.close()
+
+
+def test_an_index_that_is_gone_or_empty_is_not_begun_anew_beside_its_copies(tmp_path: Path) -> None:
+    backups.require_index(str(tmp_path))
+    (tmp_path / "index.db.copy-2").write_bytes(b"x")
+    with pytest.raises(IndexDamaged, match="copies"):
+        backups.require_index(str(tmp_path))
+    (tmp_path / "index.db").touch()
+    with pytest.raises(IndexDamaged, match="copies"):
+        backups.require_index(str(tmp_path))
+    (tmp_path / "index.db").write_bytes(b"x")
+    backups.require_index(str(tmp_path))
+
+
+def test_the_log_is_cut_off_when_the_reader_that_needed_it_lets_go(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    log = tmp_path / "index.db-wal"
+    db = open_writer(str(path))
+    db.execute("CREATE TABLE stuff (bytes BLOB)")
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM stuff").fetchone()
+        for _ in range(100):
+            db.execute("INSERT INTO stuff VALUES (zeroblob(100000))")
+        assert log.stat().st_size > backups.LONG_LOG_BYTES
+        began = time.monotonic()
+        assert backups.shorten_log(str(tmp_path)) > backups.LONG_LOG_BYTES
+        assert time.monotonic() - began < 5, "a reader is not waited for"
+        assert reader.execute("SELECT count(*) FROM stuff").fetchone() == (0,)
+        reader.execute("COMMIT")
+    assert backups.shorten_log(str(tmp_path)) == 0
+    assert db.execute("SELECT count(*) FROM stuff").fetchone() == (100,)
+    db.close()
+
+
+def test_a_writer_goes_on_beside_a_log_that_is_being_cut_off(tmp_path: Path) -> None:
+    db = open_writer(str(tmp_path / "index.db"))
+    db.execute("CREATE TABLE stuff (bytes BLOB)")
+    writer = ThreadWriter(db)
+    ended = threading.Event()
+
+    def cut() -> None:
+        while not ended.is_set():
+            backups.shorten_log(str(tmp_path))
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    try:
+        futures = [writer.submit(insert) for _ in range(150)]
+        assert [future.result(30) for future in futures] == list(range(1, 151))
+    finally:
+        ended.set()
+        cutter.join()
+        writer.close()
+
+
+# Its machine and its place
+
+
+def test_an_index_that_was_moved_goes_on_and_one_that_was_copied_asks_first(it: Ferry) -> None:
+    it.write("a.txt", b"alpha")
+    it.write("gone.txt", b"gone")
+    it.sync()
+    file_id = it.file_id("a.txt")
+    shutil.move(it.state, it.home / "moved")
+    it.state = it.home / "moved"
+    it.configure()
+    it.sync()
+
+    original = it.state
+    it.state = it.home / "clone"
+    shutil.copytree(original, it.state)
+    it.configure()
+    it.write("new.txt", b"new")
+    (it.folder / "gone.txt").unlink()
+    it.emulator.clear_requests()
+    for command in (("sync",), ("run",), ("sync", "--dry-run")):
+        done = it.run(*command, check=8)
+        assert "`fileferry accept index`" in done.stderr
+    assert [one for one in it.emulator.requests() if one["project"] == it.project] == []
+
+    assert it.json("accept", "index")["accepted"]
+    assert it.run("id", "docs:a.txt", check=6).stdout == "\n", "before an audit it may be gone"
+    it.sync("--now")
+    assert it.file_id("a.txt") == file_id
+    assert it.names() == ["a.txt", "new.txt"]
+    assert it.run("accept", "index", check=0).stderr == "nothing asks for that\n"
+
+
+@pytest.mark.slow
+def test_a_copied_index_deletes_nothing_before_an_audit_has_passed(it: Ferry) -> None:
+    it.write("a.txt", b"alpha")
+    it.write("b.txt", b"beta")
+    it.sync()
+    clone = it.home / "clone"
+    shutil.copytree(it.state, clone)
+    it.state = clone
+    it.configure()
+    (it.folder / "b.txt").unlink()
+    it.run("accept", "index", check=0)
+    it.emulator.add_fault("status", method="GET", path="/v1/files", status=500, skip=1, count=None)
+    try:
+        it.sync("--now", check=0)
+        assert it.names() == ["a.txt", "b.txt"]
+    finally:
+        it.emulator.clear_faults()
+    it.sync("--now")
+    assert it.names() == ["a.txt"]
+
+
+@pytest.mark.slow
+def test_an_index_of_another_machine_asks_first(it: Ferry) -> None:
+    it.write("a.txt", b"alpha")
+    it.sync()
+    if custody.machine() is None:
+        pytest.skip("nothing names this machine")
+    with closing(sqlite3.connect(it.state / "index.db")) as db, db:
+        pinned = db.execute("SELECT value FROM meta WHERE key = 'machine'").fetchone()[0]
+        assert pinned not in Path("/etc/machine-id").read_text(), "it is kept as a digest"
+        db.execute("UPDATE meta SET value = 'another' WHERE key = 'machine'")
+    assert "another machine" in it.sync(check=8).stderr
+    it.run("accept", "index", check=0)
+    it.sync()
+    assert it.file_id("a.txt")
+
+
+# Its releases
+
+
+def dump(path: Path) -> str:
+    """Return an index as text: what a fixture of a released schema is made of."""
+    with closing(sqlite3.connect(path)) as db:
+        identity = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        pragmas = f"PRAGMA application_id = {identity};\nPRAGMA user_version = {version};\n"
+        return pragmas + "\n".join(db.iterdump())
+
+
+def load(text: str, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(text)
+
+
+def migrated_answers(path: Path) -> list[tuple[object, ...]]:
+    close_writer(open_writer(str(path)))
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        return db.execute("SELECT path, file_id, state FROM files ORDER BY path").fetchall()
+
+
+def test_every_released_schema_has_an_index_to_migrate() -> None:
+    """When SCHEMA_VERSION grows: put `dump` of an index of the version before, with files in it, at schemas/N.sql."""
+    have = {path.stem for path in FIXTURES.glob("*.sql")}
+    assert have >= {str(version) for version in range(1, SCHEMA_VERSION)}
+
+
+@pytest.mark.parametrize("fixture", sorted(FIXTURES.glob("*.sql")), ids=lambda path: path.stem)
+def test_an_index_of_an_earlier_release_is_migrated_with_all_that_is_in_it(
+    fixture: Path, tmp_path: Path
+) -> None:
+    load(fixture.read_text(), tmp_path / "index.db")
+    assert migrated_answers(tmp_path / "index.db")
+
+
+def test_a_dump_of_an_index_is_an_index_again(it: Ferry, tmp_path: Path) -> None:
+    it.write("a.txt", b"alpha")
+    it.sync()
+    load(dump(it.state / "index.db"), tmp_path / "index.db")
+    assert migrated_answers(tmp_path / "index.db") == [("a.txt", it.file_id("a.txt"), "synced")]
+
+
+def test_an_index_of_a_later_release_is_left_alone(it: Ferry) -> None:
+    it.write("a.txt", b"alpha")
+    it.sync()
+    with closing(sqlite3.connect(it.state / "index.db")) as db:
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    before = (it.state / "index.db").read_bytes()
+    assert "newer" in it.sync(check=1).stderr
+    assert (it.state / "index.db").read_bytes() == before

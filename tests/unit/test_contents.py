@@ -1,0 +1,214 @@
+"""Which id answers for which bytes: recorded before the old one goes, lost only when it is, logged always."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fileferry.index import contents, entries, intents
+from fileferry.index.connection import open_writer
+from fileferry.model import EntryState
+from index_rows import NOW, Story
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[Story]:
+    db = open_writer(str(tmp_path / "index.db"))
+    db.execute("BEGIN")
+    yield Story(db)
+    db.close()
+
+
+def test_a_new_path_is_added(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    assert story.files() == {"a.txt": ("synced", "file-1")}
+    assert story.events() == [("added", "a.txt", None, "file-1")]
+
+
+def test_a_copy_points_at_the_same_id(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.read(b"b.txt", b"one")
+    assert story.files() == {"a.txt": ("synced", "file-1"), "b.txt": ("synced", "file-1")}
+    assert story.events()[-1] == ("added", "b.txt", None, "file-1")
+
+
+def test_one_upload_answers_for_all_that_wait_for_it(story: Story) -> None:
+    content_id = story.read(b"a.txt", b"one")
+    story.read(b"b.txt", b"one")
+    assert story.answer(content_id, "file-1") == 2
+    assert {file_id for _, file_id in story.files().values()} == {"file-1"}
+
+
+def test_an_edit_keeps_the_old_id_until_the_new_one_is_recorded(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    content_id = story.read(b"a.txt", b"two")
+    assert story.files() == {"a.txt": ("stale", "file-1")}
+    assert story.remotes() == {"file-1": "live"}
+    story.answer(content_id, "file-2")
+    assert story.files() == {"a.txt": ("synced", "file-2")}
+    assert story.remotes() == {"file-1": "retiring", "file-2": "live"}
+    assert story.events()[-1] == ("updated", "a.txt", "file-1", "file-2")
+
+
+def test_a_renewal_is_logged_for_every_path_and_leaves_no_gap(story: Story) -> None:
+    content_id = story.sync(b"a.txt", b"one", "file-1")
+    story.read(b"b.txt", b"one")
+    story.answer(content_id, "file-2")
+    assert story.events()[-2:] == [
+        ("renewed", "a.txt", "file-1", "file-2"),
+        ("renewed", "b.txt", "file-1", "file-2"),
+    ]
+    assert story.remotes() == {"file-1": "retiring", "file-2": "live"}
+
+
+def test_an_answer_that_nobody_waits_for_any_more_is_retired_at_once(story: Story) -> None:
+    content_id = story.read(b"a.txt", b"one")
+    story.read(b"a.txt", b"two")
+    story.answer(content_id, "file-1")
+    assert story.remotes() == {"file-1": "retiring"}
+
+
+def test_a_lost_id_is_sent_again_and_its_path_has_none_meanwhile(story: Story) -> None:
+    content_id = story.sync(b"a.txt", b"one", "file-1")
+    contents.lose(story.db, "file-1", now=story.now)
+    assert story.files() == {"a.txt": ("pending", None)}
+    assert story.remotes() == {"file-1": "lost"}
+    assert story.events()[-1] == ("lost", "a.txt", "file-1", None)
+    story.answer(content_id, "file-2")
+    assert story.files() == {"a.txt": ("synced", "file-2")}
+    assert story.events()[-1] == ("restored", "a.txt", None, "file-2")
+
+
+def test_an_id_that_is_leaving_cannot_be_lost(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.sync(b"a.txt", b"two", "file-2")
+    contents.lose(story.db, "file-1", now=story.now)
+    assert story.remotes() == {"file-1": "retiring", "file-2": "live"}
+
+
+def test_bytes_that_come_back_take_their_id_back(story: Story) -> None:
+    content_id = story.sync(b"a.txt", b"one", "file-1")
+    story.sync(b"a.txt", b"two", "file-2")
+    entry = story.see(b"a.txt", b"one")
+    contents.want(story.db, entry, story.stamp(b"one"), content_id, due_at=None)
+    assert contents.facts(story.db, content_id, server_now=NOW).revivable
+    contents.revive(story.db, content_id, server_now=NOW)
+    contents.settle(story.db, content_id, now=story.now, revived=True)
+    assert story.files() == {"a.txt": ("synced", "file-1")}
+    assert story.remotes() == {"file-1": "live", "file-2": "retiring"}
+
+
+# What is seen at a path.
+
+
+def test_what_is_as_it_was_is_not_due(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.see(b"a.txt", b"one")
+    assert story.entry(b"a.txt").due_at is None
+
+
+def test_what_differs_is_due_and_keeps_its_id(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.now += 60
+    entry = story.see(b"a.txt", b"two")
+    assert (entry.state, entry.due_at, entry.unsettled_at) == (
+        EntryState.STALE, story.now, story.now,
+    )  # fmt: skip
+    story.now += 60
+    assert story.see(b"a.txt", b"three").unsettled_at == story.now - 60
+
+
+@pytest.mark.parametrize("state", ["kept", "ignored"])
+def test_what_is_kept_or_ignored_cannot_go_missing(story: Story, state: str) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.db.execute("UPDATE entry SET state = ?", (state,))
+    story.miss(b"a.txt")
+    assert not story.entry(b"a.txt").absent
+
+
+def test_a_dark_directory_concludes_nothing_about_what_is_in_it(story: Story) -> None:
+    story.sync(b"d/a.txt", b"one", "file-1")
+    story.sync(b"d2/b.txt", b"two", "file-2")
+    story.miss(b"d/a.txt")
+    entries.darkened(story.db, story.folder_id, b"d", "directory cannot be read")
+    assert story.files() == {"d/a.txt": ("unknown", "file-1"), "d2/b.txt": ("synced", "file-2")}
+    assert not story.entry(b"d/a.txt").absent
+
+
+def test_a_path_that_is_ignored_now_keeps_its_id_or_is_dropped(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.see(b"b.txt", b"two")
+    for path in (b"a.txt", b"b.txt"):
+        entries.disregarded(story.db, story.folder_id, path)
+    assert story.files() == {"a.txt": ("ignored", "file-1")}
+    assert story.remotes() == {"file-1": "live"}
+
+
+def test_a_rejected_edit_keeps_the_older_id(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    entry = story.see(b"a.txt", b"")
+    entries.rejected(story.db, entry, story.stamp(b""), "the file is empty")
+    assert story.files() == {"a.txt": ("rejected", "file-1")}
+
+
+# Intents.
+
+
+def open_intent(story: Story, content_id: int, name: str = "a.txt") -> int | None:
+    return intents.open_one(
+        story.db,
+        content_id=content_id,
+        name=name,
+        size=3,
+        purpose="user_data",
+        expires_seconds=7_000,
+        server_now=story.now,
+    )
+
+
+def test_of_uploads_alike_one_is_in_flight(story: Story) -> None:
+    one, two = story.read(b"a.txt", b"one"), story.read(b"b.txt", b"two")
+    first = open_intent(story, one)
+    assert first is not None
+    assert open_intent(story, one, name="other.txt") is None
+    assert open_intent(story, two) is None
+    assert open_intent(story, two, name="b.txt") is not None
+    intents.give_up(story.db, first, now=story.now)
+    assert open_intent(story, two) is None
+    intents.close(story.db, first, "done", now=story.now)
+    assert open_intent(story, one) is not None
+
+
+def test_a_nonce_is_remembered_for_a_day(story: Story) -> None:
+    first = open_intent(story, story.read(b"a.txt", b"one"))
+    assert first is not None
+    intents.close(story.db, first, "done", now=story.now)
+    alike = {"name": "a.txt", "size": 3, "purpose": "user_data"}
+    intents.prune(story.db, now=story.now + 86_400)
+    assert intents.used_expiries(story.db, **alike) == {7_000}  # type: ignore[arg-type]  # tests
+    intents.prune(story.db, now=story.now + 86_401)
+    assert intents.used_expiries(story.db, **alike) == frozenset()  # type: ignore[arg-type]  # tests
+
+
+def test_what_was_open_when_the_process_ended_is_unknown(story: Story) -> None:
+    content_id = story.read(b"a.txt", b"one")
+    open_intent(story, content_id)
+    assert intents.give_up_all(story.db, now=story.now) == 1
+    (intent,) = intents.unknown(story.db)
+    assert (intent.content_id, intent.unknown_at) == (content_id, story.now)
+    assert contents.facts(story.db, content_id, server_now=story.now).in_flight
+
+
+def test_a_file_that_never_rests_is_due_at_last(story: Story) -> None:
+    for second in range(8):
+        story.now = NOW + second
+        entries.saw(
+            story.db,
+            story.folder_id,
+            b"log.txt",
+            story.stamp(b"line" * second),
+            now=story.now,
+            due_at=story.now + 2.0,
+            settle_max_seconds=5.0,
+        )
+    assert story.entry(b"log.txt").due_at == NOW + 5.0
