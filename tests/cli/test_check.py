@@ -59,7 +59,7 @@ def change_in_silence(path: Path, content: bytes) -> os.stat_result:
 
 
 def forge_stamp(it: Installation, path: str, status: os.stat_result) -> None:
-    """Make the index believe that it knows this stamp: as a disk would that lost a write, or a file system that lies."""
+    """Make the index believe that it knows this stamp, as on a file system that lies."""
     with closing(sqlite3.connect(it.state / "index.db")) as db, db:
         db.execute(
             "UPDATE entry SET ctime_ns = ?, inode = ? WHERE path = CAST(? AS BLOB)",
@@ -174,7 +174,8 @@ def test_repair_mends_rows_that_no_pass_would_look_at(
     with closing(sqlite3.connect(it.state / "index.db")) as db, db:
         # Waits for its content, which nothing would send.
         db.execute(
-            "UPDATE entry SET want_id = held_id, held_id = NULL, state = 'pending' WHERE path = CAST('want.txt' AS BLOB)"
+            "UPDATE entry SET want_id = held_id, held_id = NULL, state = 'pending'"
+            " WHERE path = CAST('want.txt' AS BLOB)"
         )
         db.execute("UPDATE remote SET state = 'lost' WHERE file_id = ?", (ids["want"],))
         # Says that it is done, and has nothing.

@@ -30,7 +30,8 @@ def it(tmp_path: Path, emulator: EmulatorProcess) -> Installation:
 
 
 def lines(it: Installation, check: int, **environ: str) -> list[dict[str, Any]]:
-    done = it.run("doctor", "--json", check=check, **environ)
+    it.environ |= environ
+    done = it.run("doctor", "--json", check=check)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -83,13 +84,15 @@ def test_a_wrong_configuration_is_the_first_thing_said(it: Installation) -> None
 def test_a_key_is_missing_open_to_all_or_refused(
     it: Installation, emulator: EmulatorProcess
 ) -> None:
+    key = it.environ["OPENAI_API_KEY"]
     assert "OPENAI_API_KEY" in found(lines(it, 1, OPENAI_API_KEY=""), "fail")["key"]
     file = it.home / "key"
-    file.write_text(it.environ["OPENAI_API_KEY"])
+    file.write_text(key)
     file.chmod(0o644)
     assert "chmod 600" in found(lines(it, 0, OPENAI_API_KEY_FILE=str(file)), "warn")["key"]
     emulator.set_key("sk-refused", status="no_scope")
-    refused = found(lines(it, 1, OPENAI_API_KEY="sk-refused"), "fail")["key"]
+    file.write_text("sk-refused")
+    refused = found(lines(it, 1), "fail")["key"]
     assert "api.files.read" in refused
     assert "sk-refused" not in refused
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from fileferry.ignore.rules import Rules
 from fileferry.index import entries
 from fileferry.index.connection import open_writer
 from fileferry.index.writer import InlineWriter
-from fileferry.local import scanner
 from fileferry.local.scanner import Dark, Walk
 from fileferry.local.stamp import stamp_of
 from fileferry.model import EntryState, Folder, Stamp
@@ -27,7 +27,6 @@ names = st.text("a-./0\u00e9".replace("/", ""), min_size=1, max_size=3).filter(
 )
 odd_names = names.map(os.fsencode) | st.sampled_from([b"\xff", b"a\xff", b"0\x01"])
 paths = st.lists(odd_names, min_size=1, max_size=4).map(b"/".join)
-trees = st.lists(paths, max_size=20).map(lambda found: _tree(found))
 
 
 def _tree(found: list[bytes]) -> list[bytes]:
@@ -41,6 +40,9 @@ def _tree(found: list[bytes]) -> list[bytes]:
         if not clash:
             kept.append(path)
     return kept
+
+
+trees = st.lists(paths, max_size=20).map(_tree)
 
 
 @contextmanager
@@ -64,18 +66,16 @@ def unlistable(root: bytes, directories: set[bytes]) -> Iterator[None]:
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    scanner.os.scandir = scandir  # type: ignore[assignment]  # taken back below
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
         yield
-    finally:
-        scanner.os.scandir = real
 
 
 def above(path: bytes) -> set[bytes]:
     return {path[:place] for place in range(len(path)) if path[place : place + 1] == b"/"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(files=trees)
 def test_the_walk_comes_in_byte_order_of_whole_paths(files: list[bytes]) -> None:
     with tree_of(files) as root:
@@ -83,7 +83,7 @@ def test_the_walk_comes_in_byte_order_of_whole_paths(files: list[bytes]) -> None
     assert found == sorted(files)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     files=trees,
     gone=trees,
@@ -101,18 +101,29 @@ def test_the_join_notes_exactly_what_differs(
     known = data.draw(st.sets(st.sampled_from(files)) if files else st.just(set()))
     stale = data.draw(st.sets(st.sampled_from(sorted(known))) if known else st.just(set()))
     directories = sorted(set().union(*(above(path) for path in files)))
-    dark = data.draw(st.sets(st.sampled_from(directories), max_size=2) if directories else st.just(set()))
-    ignored = data.draw(st.sets(st.sampled_from([*sorted(known), *gone]), max_size=3) if known or gone else st.just(set()))
+    dark = data.draw(
+        st.sets(st.sampled_from(directories), max_size=2) if directories else st.just(set())
+    )
+    ignored = data.draw(
+        st.sets(st.sampled_from([*sorted(known), *gone]), max_size=3)
+        if known or gone
+        else st.just(set())
+    )
 
     with tree_of(files) as root, tempfile.TemporaryDirectory() as state:
         index = os.path.join(state, "index.db")
         db = open_writer(index)
+        db.execute("PRAGMA synchronous = OFF")
         story = Story(db)
         expected: dict[bytes, tuple[bool, bool]] = {}  # path -> absent, due
         for path in [*known, *gone]:
-            stamp = stamp_of(os.lstat(root + b"/" + path)) if path in known else Stamp(1, 1, 1, 1, 1)
+            stamp = (
+                stamp_of(os.lstat(root + b"/" + path)) if path in known else Stamp(1, 1, 1, 1, 1)
+            )
             if path in stale:
-                stamp = Stamp(stamp.size, stamp.mtime_ns, stamp.ctime_ns + 1, stamp.inode, stamp.device)
+                stamp = Stamp(
+                    stamp.size, stamp.mtime_ns, stamp.ctime_ns + 1, stamp.inode, stamp.device
+                )
             entries.saw(db, story.folder_id, path, stamp, now=NOW, due_at=NOW)
         db.execute("UPDATE entry SET state = 'synced', due_at = NULL, unsettled_at = NULL")
         for path in ignored:
@@ -137,17 +148,17 @@ def test_the_join_notes_exactly_what_differs(
         }
         unknown = {
             path
-            for (path,) in db.execute("SELECT path FROM entry WHERE state = ?", (EntryState.UNKNOWN,))
+            for (path,) in db.execute(
+                "SELECT path FROM entry WHERE state = ?", (EntryState.UNKNOWN,)
+            )
         }
         assert found == expected
         assert unknown == {
             path for path in [*known, *gone] if above(path) & dark and path not in ignored
         }
-        before = db.total_changes
         with unlistable(root, dark):
             again = Surveyor(index, writer, lambda: NOW + 9).directory(mirror)
-        assert (again.new, again.missing) == (0, sum(absent for absent, _ in expected.values()))
-        assert dark or db.total_changes == before or again.changed == 0
+        assert (again.new, again.changed) == (0, 0)
         writer.close()
 
 

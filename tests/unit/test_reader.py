@@ -13,7 +13,6 @@ import pytest
 import xxhash
 
 from fileferry.errors import SourceChanged, SourceGone, SourceUnreadable
-from fileferry.local import reader
 from fileferry.local.reader import Source, digest, glance, open_source
 from fileferry.local.stamp import stamp_of
 
@@ -158,7 +157,7 @@ def test_a_disk_that_refuses_in_the_middle_is_no_absence(
         def pread(*_: Any) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-        monkeypatch.setattr(reader.os, "pread", pread)
+        monkeypatch.setattr(os, "pread", pread)
         with pytest.raises(SourceUnreadable) as caught:
             source.read()
         monkeypatch.undo()
@@ -271,7 +270,7 @@ def test_what_cannot_be_opened_is_unreadable_and_not_absent(
             raise OSError(number, os.strerror(number))
         return real(path, *args, **kwargs)
 
-    monkeypatch.setattr(reader.os, "open", open_)
+    monkeypatch.setattr(os, "open", open_)
     with pytest.raises(SourceUnreadable) as caught:
         opened(root)
     assert caught.value.errno == number

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from fileferry.local import root as roots
 from fileferry.local.root import Identity, RootTrouble, prove
 from fileferry.local.stamp import stamp_of
 from fileferry.model import Stamp
@@ -78,14 +77,14 @@ def test_a_root_that_cannot_be_looked_at_is_unreadable(
     def scandir(_: Any) -> Any:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(roots.os, "scandir", scandir)
+    monkeypatch.setattr(os, "scandir", scandir)
     proof = prove(root, None, [], entries=0)
     assert proof.trouble is RootTrouble.UNREADABLE
     assert os.strerror(number).lower() in proof.detail
 
 
 def another(pinned: Identity, **numbers: int) -> Identity:
-    return dataclasses.replace(pinned, **numbers)
+    return dataclasses.replace(pinned, **numbers)  # type: ignore[arg-type]  # tests
 
 
 def test_after_a_reboot_the_file_system_s_own_id_is_enough(root: bytes) -> None:
@@ -125,7 +124,7 @@ def test_a_file_system_without_an_id_is_not_recognised_by_that(
     class NoId:
         f_fsid = 0
 
-    monkeypatch.setattr(roots.os, "statvfs", lambda _: NoId())
+    monkeypatch.setattr(os, "statvfs", lambda _: NoId())
     here = identity(root)
     strangers = [(b"gone", Stamp(1, 1, 1, 1, 1))]
     assert prove(root, here, strangers, entries=1).trouble is None

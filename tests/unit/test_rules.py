@@ -1,7 +1,5 @@
 """What may be sent, as what, under which name."""
 
-from collections.abc import Mapping
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +20,7 @@ def policy(remote_name: str = "{name}", dedup: Dedup = Dedup.CONTENT) -> Policy:
 
 
 def content(**values: object) -> ContentKey:
-    known: Mapping[str, object] = {
+    known: dict[str, object] = {
         "digest": DIGEST,
         "size": 10,
         "purpose": "user_data",

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from fileferry.ignore.rules import Rules
-from fileferry.local import scanner
 from fileferry.local.scanner import Dark, Walk, inside
 
 
@@ -157,7 +156,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str, path: bytes, number: int
         return real(asked, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(scanner.os, name, wrapped)
+        patch.setattr(os, name, wrapped)
         yield
 
 
@@ -212,7 +211,7 @@ def test_another_file_system_is_dark_and_not_absent(
         return status
 
     with monkeypatch.context() as patch:
-        patch.setattr(scanner.os, "stat", stat)
+        patch.setattr(os, "stat", stat)
         found = dark(root)
     assert list(found) == [b"mounted"]
     assert "another file system" in found[b"mounted"]

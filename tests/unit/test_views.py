@@ -34,8 +34,8 @@ def db(path: str) -> Iterator[sqlite3.Connection]:
     [
         (
             "files",
-            "folder, root, path, file_id, state, digest, size, mtime, purpose, remote_name, expires_at, uploaded_at,"
-            " error, path_raw",
+            "folder, root, path, file_id, state, digest, size, mtime, purpose, remote_name, expires_at, "  # noqa: ISC004
+            "uploaded_at, error, path_raw",
         ),
         (
             "remote_files",

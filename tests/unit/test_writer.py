@@ -101,7 +101,8 @@ async def test_a_commit_that_fails_fails_all_of_its_group(path: str) -> None:
             " VALUES (99, 'delete', 0, 0, 0, '')"
         )
 
-    futures = [writer.submit(put("a")), writer.submit(break_a_promise), writer.submit(put("b"))]
+    group: list[Work] = [put("a"), break_a_promise, put("b")]
+    futures = [writer.submit(work) for work in group]
     gate.open()
     for future in futures:
         with pytest.raises((sqlite3.Error, FerryError)):

@@ -16,7 +16,7 @@ from fileferry.daemon.lookout import Lookout
 from fileferry.daemon.progress import Progress
 from fileferry.daemon.survey import Surveyor
 from fileferry.index import intents
-from fileferry.index.connection import check, open_writer
+from fileferry.index.connection import open_writer
 from fileferry.index.identity import FILE_NAME
 from fileferry.index.writer import InlineWriter, ThreadWriter
 from fileferry.plan import backoff
@@ -71,9 +71,8 @@ def open_index(
     custody.refuse_network(state_directory)
     backups.require_index(state_directory)
     path = os.path.join(state_directory, FILE_NAME)
-    connection = open_writer(path)
+    connection = open_writer(path, verify=True)
     try:
-        check(connection, path)
         share(state_directory, group)
     except BaseException:
         connection.close()

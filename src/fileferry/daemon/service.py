@@ -167,8 +167,6 @@ class Service:
     async def _turn(self, watcher: Watcher, writer: Writer) -> None:
         self._notifier.alive()
         await watcher.tend()
-        if self._upkeep is not None:
-            self._upkeep.tend()
         now = self._clock.monotonic()
         if now >= self._status_at:
             self._status_at = now + STATUS_SECONDS
@@ -183,9 +181,11 @@ class Service:
             self._retell = asyncio.get_running_loop().call_later(STATUS_SECONDS, self._tell_again)
 
     async def _beat(self) -> None:
-        """Speak for a loop whose pass waits for the index: it is alive, and says what it waits for."""
+        """Look after the index; speak for a loop whose pass waits for it: it is alive, and says what it waits for."""
         while True:
             await self._clock.sleep(STATUS_SECONDS)
+            if self._upkeep is not None:
+                self._upkeep.tend()
             if self._patience.trouble is not None:
                 self._notifier.alive()
                 self._said = self._unwritable() or ""

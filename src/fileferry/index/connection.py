@@ -22,11 +22,15 @@ _PASSING = frozenset(
 )
 
 
-def open_writer(path: str) -> sqlite3.Connection:
+def open_writer(path: str, *, verify: bool = False) -> sqlite3.Connection:
     """Open the index at `path` for writing, making and migrating it as needed.
 
     The connection is in autocommit mode: transactions are the writer's. It enters WAL mode, so that readers
     never wait, and synchronous=FULL, so that no remote file is deleted on the word of a lost commit.
+
+    Args:
+        path: of the file.
+        verify: have SQLite check every page before anything is written.
 
     Raises:
         IndexDamaged: the file is not an index of ours, is newer than this release, or fails SQLite's check.
@@ -38,6 +42,8 @@ def open_writer(path: str) -> sqlite3.Connection:
     )
     try:
         _identify(connection, path)
+        if verify:
+            check(connection, path)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
