@@ -389,7 +389,9 @@ class WatchedTransport(EmulatorTransport):
 class TraceLog(Log):
     """A log that goes into the trace; what should never be logged is objected to."""
 
-    CRASHES = frozenset({"survey_crashed", "upload_crashed", "read_crashed", "audit_crashed"})
+    CRASHES = frozenset(
+        {"survey_crashed", "upload_crashed", "read_crashed", "audit_crashed", "tidy_crashed"}
+    )
 
     def __init__(self, world: World) -> None:
         super().__init__("debug")

@@ -198,13 +198,17 @@ class Liaison:
         if self._tidying is not None or not await self._ready() or self._large is None:
             return
 
-        def ended(task: asyncio.Task[None]) -> None:
+        def ended(_task: asyncio.Task[None]) -> None:
             self._tidying = None
-            if not task.cancelled() and task.exception() is not None:
-                self._log.error("tidy_crashed", exc_info=task.exception())
+            self.on_change()
 
         self._tidying = asyncio.create_task(self._large.tidy())
+        self._tidying.add_done_callback(lambda task: self._complain("tidy_crashed", task))
         self._tidying.add_done_callback(ended)
+
+    def _complain(self, event: str, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._log.error(event, exc_info=task.exception())
 
     async def delete(self, item: Leaving) -> None:
         """Delete one id that was given up.
@@ -226,6 +230,7 @@ class Liaison:
             return
         self._audit_not_before = now + AUDIT_SPACING_SECONDS
         self._audit = asyncio.create_task(self._run_audit())
+        self._audit.add_done_callback(lambda task: self._complain("audit_crashed", task))
 
     def due_in_seconds(self, ahead: Horizon) -> float:
         """Return how long nothing need be asked of the remote."""

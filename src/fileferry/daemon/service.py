@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import signal
+import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from fileferry.daemon.notify import Notifier
 from fileferry.daemon.upkeep import Upkeep
 from fileferry.daemon.watcher import Watcher
 from fileferry.daemon.workers import ThreadWorkers
-from fileferry.errors import FerryError, IndexUnwritable
+from fileferry.errors import FerryError, IndexUnwritable, LockHeld
 from fileferry.index import holds, horizon
 from fileferry.index.writer import Patience
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from fileferry.index.writer import Writer
 
 STATUS_SECONDS = 1.0
+LOCK_PATIENCE_SECONDS = 1.0
+LOCK_STEP_SECONDS = 0.05
 STOP_PATIENCE_SECONDS = 3.0
 
 
@@ -75,7 +78,7 @@ class Service:
         config = self._load()
         while True:
             self._patience = Patience(float("inf"), self._disk_changed)
-            lock = Lock(config.state.directory)
+            lock = self._lock(config.state.directory)
             try:
                 lock.add_roots(folder.root for folder in config.folders)
                 writer = open_index(
@@ -90,6 +93,17 @@ class Service:
             if self._stopping:
                 return
             config = self._reloaded(config)
+
+    def _lock(self, state_directory: str) -> Lock:
+        """Lock the state; a command that holds it for a moment is waited for, a daemon is not."""
+        deadline = self._clock.monotonic() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                return Lock(state_directory)
+            except LockHeld:
+                if self._clock.monotonic() >= deadline:
+                    raise
+                time.sleep(LOCK_STEP_SECONDS)  # no loop runs yet
 
     def _reloaded(self, before: Config) -> Config:
         self._reloading = False
