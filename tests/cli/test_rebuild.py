@@ -183,6 +183,8 @@ def test_no_id_is_printed_before_a_restored_index_was_audited(
     assert "could not be audited" in done.stderr
     asked = it.run("id", "docs:a.txt", check=6)
     assert asked.stdout == "\n"
+    assert "audit" in asked.stderr
+    assert it.json("status")["remote"]["unaudited"] is True
     with closing(sqlite3.connect(it.state / "index.db")) as db:
         assert db.execute("SELECT DISTINCT file_id FROM files").fetchall() == [(None,)]
     it.sync()

@@ -68,6 +68,7 @@ def test_a_wrong_key_is_told_and_nothing_is_lost(it: Ferry) -> None:
     assert it.states() == {"a.txt": "synced"}
 
 
+@pytest.mark.slow
 def test_a_used_up_quota_is_told(it: Ferry) -> None:
     it.write("a.txt", b"one")
     it.emulator.set_key(it.secret, status="quota", project=it.project)
@@ -151,6 +152,7 @@ def test_bad_lines_of_a_batch_are_found_before_a_byte_is_sent(it: Ferry) -> None
     assert it.uploads() == 1
 
 
+@pytest.mark.slow
 def test_a_rejected_edit_keeps_the_id_of_the_version_before(it: Ferry) -> None:
     file = it.write("a.txt", b"one")
     it.sync()
@@ -162,6 +164,7 @@ def test_a_rejected_edit_keeps_the_id_of_the_version_before(it: Ferry) -> None:
     assert it.ids() == {before}
 
 
+@pytest.mark.slow
 def test_deletes_over_the_budget_wait_for_a_decision(it: Ferry) -> None:
     it.configure(delete_budget=2)
     for number in range(8):

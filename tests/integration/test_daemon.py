@@ -113,6 +113,7 @@ def test_it_starts_without_a_network_and_goes_on_when_there_is_one(it: Ferry) ->
             eventually(lambda: synced(it, "a.txt"), 30)
 
 
+@pytest.mark.slow
 def test_a_file_that_never_rests_is_read_after_settle_max(it: Ferry) -> None:
     it.configure(settle="1s", settle_max="2s")
     path = it.write("log.txt", b"line\n")
@@ -148,6 +149,7 @@ def test_a_file_that_goes_while_it_is_sent_leaves_nothing_behind(it: Ferry) -> N
         eventually(lambda: it.ids() == {it.file_id("big.bin")})
 
 
+@pytest.mark.slow
 def test_readers_ask_while_it_runs_after_it_was_killed_and_after_it_stopped(it: Ferry) -> None:
     it.write("a.txt", b"one")
     with daemon(it) as process:
@@ -193,6 +195,7 @@ def test_a_stopped_process_catches_up_with_what_it_missed(it: Ferry) -> None:
         eventually(lambda: synced(it, *(f"dir{n % 7}/{n}.txt" for n in range(300))), 45)
 
 
+@pytest.mark.slow
 def test_hangup_reads_the_configuration_again(it: Ferry) -> None:
     it.write("a.txt", b"one")
     with daemon(it) as process:

@@ -10,6 +10,7 @@ import pytest
 from integration.stories import Ferry
 
 
+@pytest.mark.slow
 def test_an_edit_gets_a_new_id_and_the_old_one_goes_after_its_delay(it: Ferry) -> None:
     it.configure(retire_delay="1h", delete_delay="1h")
     file = it.write("a.txt", b"one")
@@ -117,6 +118,7 @@ def test_a_real_tree_is_synced_once_and_moves_for_nothing(it: Ferry) -> None:
     assert len(it.ids()) == sent
 
 
+@pytest.mark.slow
 def test_folders_nested_renamed_and_detached_send_and_delete_nothing(it: Ferry) -> None:
     outer, inner, other = it.folder, it.folder / "inner", it.home / "other"
     for directory in (outer, inner, other):
@@ -161,7 +163,7 @@ def test_purposes_names_and_expiries_reach_the_api(it: Ferry) -> None:
         assert 3_600 <= file["expires_at"] - file["created_at"] <= 3_780
 
 
-@pytest.mark.parametrize("decision", ["approve", "discard"])
+@pytest.mark.parametrize("decision", ["approve", pytest.param("discard", marks=pytest.mark.slow)])
 def test_a_first_contact_over_the_budget_waits_for_a_decision(it: Ferry, decision: str) -> None:
     it.configure(upload_budget="10B")
     it.write("a.txt", b"more than ten bytes")
@@ -174,6 +176,7 @@ def test_a_first_contact_over_the_budget_waits_for_a_decision(it: Ferry, decisio
     assert it.names() == (["a.txt", "b.txt"] if decision == "approve" else [])
 
 
+@pytest.mark.slow
 def test_what_vanished_at_the_remote_is_found_and_sent_again(it: Ferry) -> None:
     it.configure(remote='check_interval = "1s"')
     for name in ("a", "b", "c"):
@@ -239,6 +242,7 @@ def until_synced(it: Ferry, count: int) -> None:
     raise AssertionError(it.states())
 
 
+@pytest.mark.slow
 def test_another_endpoint_halts_before_anything_is_sent(it: Ferry) -> None:
     it.write("a.txt", b"one")
     it.sync()
@@ -269,7 +273,7 @@ def test_the_key_of_another_project_halts_before_anything_is_sent(it: Ferry) -> 
     assert (it.uploads(), it.ids()) == (sent, before)
 
 
-@pytest.mark.parametrize("kind", ["drop_after", "truncate"])
+@pytest.mark.parametrize("kind", ["drop_after", pytest.param("truncate", marks=pytest.mark.slow)])
 def test_a_lost_answer_leaves_exactly_one_remote_file(it: Ferry, kind: str) -> None:
     it.write("a.txt", b"one")
     it.emulator.add_fault(kind, method="POST", path="/v1/files")

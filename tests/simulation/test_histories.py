@@ -38,6 +38,7 @@ def test_a_seed_always_tells_the_same_story(seed: int) -> None:
     assert story.play(seed).trace == story.play(seed).trace
 
 
+@pytest.mark.timeout(120)
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
     def told(hash_seed: str) -> str:
         script = (

@@ -62,7 +62,9 @@ class DaemonClient:
         except (OSError, HTTPException, ValueError) as error:
             raise DaemonUnreachable(
                 f"the daemon of `{self._directory}` does not answer: {error}",
-                hint="start it: `fileferry run`, or `systemctl start fileferry@NAME`",
+                hint="only the user that runs it may speak to it"
+                if isinstance(error, PermissionError)
+                else "start it: `fileferry run`, or `systemctl start fileferry@NAME`",
             ) from error
         finally:
             connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fileferry.errors import UnknownPath
+from fileferry.errors import NotInSync, UnknownPath
 from fileferry.index.reader import answer
 
 TYPE_CHECKING = False  # the real one lives in typing
@@ -40,12 +40,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Print an id a line, in the order asked; an empty line for a path without one."""
+    waited_in_vain = False
     if arguments.wait is not None:
         from fileferry.cli.wait import wait_for
 
-        wait_for(arguments.config, context, arguments.paths, timeout=arguments.wait, final_ok=True)
+        try:
+            wait_for(
+                arguments.config, context, arguments.paths, timeout=arguments.wait, final_ok=True
+            )
+        except NotInSync as error:
+            # What is known is printed all the same, each id on its line.
+            context.complain(error)
+            waited_in_vain = True
     with context.reader(arguments.config) as reader:
         codes = [_print(reader, path, arguments, context) for path in arguments.paths]
+    if waited_in_vain:
+        codes.append(NOT_YET)
     return next((code for code in _WORST if code in codes), 0)
 
 
@@ -77,6 +87,8 @@ def verdict(row: sqlite3.Row, file_id: str | None) -> tuple[int, str | None]:
         return REJECTED, f"it is rejected: {row['error']}"
     if file_id is not None:
         return 0, None
+    if row["unaudited"]:
+        return NOT_YET, "the index was restored or moved, and waits for an audit (`fileferry sync`)"
     if state == "kept":
         return REJECTED, "it was discarded from a held upload; `fileferry retry` sends it"
     return NOT_YET, row["error"] or "it has no id yet"
@@ -95,7 +107,7 @@ def _report(
     if arguments.json:
         context.json(
             {
-                "path": context.printable(text),
+                "path": context.printable(display(text)),
                 "file_id": file_id,
                 "state": None if row is None else row["state"],
                 "digest": None if row is None or file_id is None else row["digest"],
@@ -110,6 +122,11 @@ def _report(
     if hint is not None:
         context.talk(f"hint: {hint}")
     return code
+
+
+def display(text: str) -> str:
+    """Return an argument as text that every JSON parser takes: odd bytes as hex digits."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _hint(reader: Reader, folder_id: int, path: bytes) -> str | None:

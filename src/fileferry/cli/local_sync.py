@@ -12,6 +12,7 @@ from fileferry.daemon.assembly import assemble, connector, open_index
 from fileferry.daemon.logs import Log
 from fileferry.daemon.outcome import outcome_of
 from fileferry.daemon.workers import ThreadWorkers
+from fileferry.index import wants
 from fileferry.index.writer import Patience
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def sync_here(config: Config, context: Context, *, now: bool, as_json: bool, ver
             scan_for_deletes=False,
         )
         engine = assembly.engine
+        writer.submit(lambda db: wants.hurry(db, now=clock.wall())).result()
         interrupted = asyncio.run(_drain(engine, writer, context, now=now))
         outcome = writer.submit(lambda db: outcome_of(db, engine, now=clock.wall())).result()
     finally:

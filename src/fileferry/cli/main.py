@@ -49,6 +49,7 @@ COMMANDS = {
     "doctor": ("doctor", "look for everything that is usually wrong"),
     "emulator": ("emulator", "run the bundled OpenAI-compatible server"),
 }
+DEFAULT_WAIT_SECONDS = 300
 DESCRIPTION = (
     "Mirrors local directories into the OpenAI Files API, and says which file_id holds which bytes."
 )
@@ -90,6 +91,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     from importlib import import_module
 
     module = import_module(f"fileferry.cli.{COMMANDS[command][0]}")
+    if command == "id":
+        # `--wait PATH`: a number belongs to --wait only behind an equals sign.
+        argv = [f"--wait={DEFAULT_WAIT_SECONDS}" if word == "--wait" else word for word in argv]
     chosen = commands.add_parser(
         command,
         help=COMMANDS[command][1],

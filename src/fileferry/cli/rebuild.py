@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Ask, list the remote, and only then touch anything."""
+    from fileferry.daemon.assembly import share
     from fileferry.daemon.lock import Lock
 
     config = context.config(arguments.config)
@@ -59,10 +62,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         copy = None if arguments.new else backups.good_copy(directory)
         _ask(directory, copy, arguments, context)
         files, skew = _list(config, context, copy)
-        aside = backups.set_aside(directory, SystemClock().wall())
-        if copy is not None:
-            backups.restore(copy, directory)
-        result = _fill(config, context, files, skew, restored=copy is not None)
+        with tempfile.TemporaryDirectory(prefix="rebuild-", dir=directory) as scratch:
+            result = _fill(config, context, scratch, copy, files, skew)
+            fresh = os.path.join(scratch, FILE_NAME)
+            aside = backups.put_in_place(fresh, directory, SystemClock().wall())
+        share(directory, config.state.group)
     finally:
         lock.close()
     result |= {"set_aside": aside, "restored_from": copy}
@@ -111,23 +115,26 @@ def _list(config: Config, context: Context, copy: str | None) -> tuple[list[Remo
 
 
 def _fill(
-    config: Config, context: Context, files: list[RemoteFile], skew: float, *, restored: bool
+    config: Config,
+    context: Context,
+    scratch: str,
+    copy: str | None,
+    files: list[RemoteFile],
+    skew: float,
 ) -> dict[str, Any]:
-    from fileferry.daemon.assembly import open_index, share
+    """Make the new index in a directory of its own: a kill leaves the old one as it is."""
     from fileferry.daemon.reconstruction import Reconstruction
     from fileferry.index.connection import open_writer
     from fileferry.index.writer import InlineWriter
 
-    directory = config.state.directory
-    writer: Writer
-    if restored:
-        writer = open_index(directory, group=config.state.group, inline=True)
-    else:
-        writer = InlineWriter(open_writer(os.path.join(directory, FILE_NAME)))
-        share(directory, config.state.group)
+    path = os.path.join(scratch, FILE_NAME)
+    restored = copy is not None
+    if copy is not None:
+        shutil.copyfile(copy, path)
+    writer = InlineWriter(open_writer(path, verify=True))
     try:
         work = Reconstruction(
-            config.folders, config.remote, directory, writer=writer, clock=SystemClock()
+            config.folders, config.remote, scratch, writer=writer, clock=SystemClock()
         )
         work.begin(restored=restored)
         troubles = work.read()
@@ -171,8 +178,8 @@ def _audit(config: Config, context: Context, writer: Writer) -> int:
         found = await auditor.run()
         if found.halted:
             raise Held(
-                "the restored index names many ids that are gone at the remote",
-                hint="`fileferry accept remote` and `sync` if that is so; or `rebuild --new`",
+                "the copy of the index names many ids that are gone at the remote; nothing was changed",
+                hint="is this the right key? if it is, `fileferry rebuild --new`",
             )
         return found.lost
 

@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Mirror until SIGTERM or Ctrl-C; both end with 0, because both were asked for."""
+    """Mirror until SIGTERM, which ends with 0, or Ctrl-C, which ends with 130 as everywhere."""
     from fileferry.daemon.logs import Log
     from fileferry.daemon.service import Service
 
@@ -32,4 +32,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         lambda: context.config(arguments.config), context.environ, clock=SystemClock(), log=log
     )
     service.run()
+    if service.interrupted:
+        raise KeyboardInterrupt
     return 0

@@ -54,8 +54,9 @@ def _daemon(directory: str) -> dict[str, Any]:
 
     try:
         return {"running": True, **DaemonClient(directory).get("/v1/status")}
-    except DaemonUnreachable:
-        return {"running": False}
+    except DaemonUnreachable as error:
+        # The control socket is its owner's alone: whoever may only read the index cannot tell.
+        return {"running": None if isinstance(error.__cause__, PermissionError) else False}
     except FerryError as error:
         return {"running": True, "trouble": error.message}
 
@@ -63,7 +64,7 @@ def _daemon(directory: str) -> dict[str, Any]:
 def _watch(daemon: dict[str, Any]) -> str:
     """Sum up how changes are noticed: by the folder that is watched worst."""
     if not daemon["running"]:
-        return "off"
+        return "off" if daemon["running"] is False else "unknown"
     states = set(dict(daemon.get("watch") or {}).values())
     return next((state for state in ("polling", "degraded", "ok") if state in states), "off")
 
@@ -80,6 +81,9 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     if remote["halt"]:
         yield f"halted: remote: {remote['halt']}"
         yield "  hint: `fileferry accept remote` if that was meant"
+    if remote["unaudited"]:
+        yield "the index was restored or moved: no id is printed, and none is deleted, before an audit"
+        yield "  hint: `fileferry sync` makes one, and so does the daemon"
     for hold in status["holds"]:
         yield f"held {hold['hold']}: {count(hold['files'], hold['kind'])} of {hold['folder']}: {hold['reason']}"
         yield f"  hint: `fileferry approve {hold['hold']}` or `fileferry discard {hold['hold']}`"
@@ -109,6 +113,9 @@ def _folder_lines(folder: dict[str, Any]) -> Iterator[str]:
 def _daemon_lines(status: dict[str, Any]) -> Iterator[str]:
     daemon = status["daemon"]
     last = status["last_scan"] or "never"
+    if daemon["running"] is None:
+        yield f"only its owner can ask the daemon; the last whole scan was {last}"
+        return
     if not daemon["running"]:
         yield f"daemon not running; it last worked {last}"
         return

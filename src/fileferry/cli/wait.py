@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fileferry.cli.daemon_client import DaemonClient
-from fileferry.errors import NotInSync, SomeFailed
+from fileferry.errors import NotInSync, SomeFailed, UnknownPath
 
 TYPE_CHECKING = False  # the real one lives in typing
 if TYPE_CHECKING:
@@ -75,9 +75,22 @@ def wait_for(
         )
     if not answer["complete"]:
         raise NotInSync("the wait ran out before everything was in sync", hint="`fileferry status`")
+    if not final_ok:
+        _all_known(config, context, paths)
     if answer["troubled"] and not final_ok:
         for path, error in answer["troubled"]:
             context.talk(f"{path}: {error}")
         raise SomeFailed(
             f"{len(answer['troubled'])} files could not be uploaded", hint="`fileferry errors`"
         )
+
+
+def _all_known(config: str | None, context: Context, paths: Sequence[str]) -> None:
+    """A path that is not there, now that everything is seen, is a mistake and not a success."""
+    with context.reader(config) as reader:
+        for text in paths:
+            folder_id, path = reader.locate(text, context.cwd)
+            if path and next(reader.below(folder_id, path), None) is None:
+                raise UnknownPath(
+                    f"`{text}` is not in the index", hint="is it ignored? `fileferry check-ignore`"
+                )

@@ -12,14 +12,10 @@ import os
 import sqlite3
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from fileferry.errors import FerryError, IndexDamaged, IndexUnwritable
 from fileferry.index.connection import check, open_reader
 from fileferry.index.identity import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 COPY_NAMES = (f"{FILE_NAME}.copy-1", f"{FILE_NAME}.copy-2")
 LEAST_FREE_BYTES = 16 * 1024**2
@@ -149,36 +145,31 @@ def shorten_log(state_directory: str) -> int:
     return _size(path + "-wal")
 
 
-def set_aside(state_directory: str, now: float) -> str | None:
-    """Rename an index, its log too, so that nothing is lost; return the new path, or None where there is none."""
+def put_in_place(fresh: str, state_directory: str, now: float) -> str | None:
+    """Have a new index take the place of the old one, which is set aside; return its new path, if there was one.
+
+    A kill at any point leaves an index there: the old one, or the new one. The old one's log must not be found beside
+    the new one, where SQLite would take it for its own.
+    """
     path = os.path.join(state_directory, FILE_NAME)
-    if not os.path.exists(path):
-        return None
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    aside = f"{path}.damaged-{stamp}"
-    number = 1
-    while os.path.exists(aside):
-        number += 1
-        aside = f"{path}.damaged-{stamp}-{number}"
-    for ending in ("-wal", "-shm"):
-        if os.path.exists(path + ending):
-            os.replace(path + ending, aside + ending)
-    os.replace(path, aside)
+    aside = None
+    if os.path.exists(path):
+        aside = _unused(f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}")
+        os.link(path, aside)
+        for ending in ("-wal", "-shm", "-journal"):
+            if os.path.exists(path + ending):
+                os.replace(path + ending, aside + ending)
+    os.replace(fresh, path)
     sync_directory(state_directory)
     return aside
 
 
-def restore(copy: str, state_directory: str) -> None:
-    """Put a copy where the index belongs; the copy stays. Blocks."""
-    path = os.path.join(state_directory, FILE_NAME)
-    fresh = path + ".restoring"
-    descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    with open(copy, "rb") as source, os.fdopen(descriptor, "wb") as target:
-        _pour(source.read, target.write)
-        target.flush()
-        os.fsync(target.fileno())
-    os.replace(fresh, path)
-    sync_directory(state_directory)
+def _unused(path: str) -> str:
+    number, free = 1, path
+    while os.path.exists(free):
+        number += 1
+        free = f"{path}-{number}"
+    return free
 
 
 def sync_directory(path: str) -> None:
@@ -188,11 +179,6 @@ def sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _pour(read: Callable[[int], bytes], write: Callable[[bytes], object]) -> None:
-    while piece := read(1024 * 1024):
-        write(piece)
 
 
 def _size(path: str) -> int:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from fileferry.daemon.commands import COMMANDS
 from fileferry.daemon.outcome import outcome_of
 from fileferry.errors import FerryError
+from fileferry.index import wants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,6 +118,8 @@ class Control:
             self._engine.progress.sent_bytes,
             self._engine.progress.deleted,
         )
+        now = self._clock.wall()
+        await self._writer.run(lambda db: wants.hurry(db, now=now))
         self._engine.liaison.retry()
         rounds = 2 if body.get("now") else 1
         self._engine.switches.delete_now = bool(body.get("now"))

@@ -92,6 +92,12 @@ def pin(db: sqlite3.Connection, state_directory: str) -> None:
             folders.set_meta(db, key, value)
 
 
+def unpin(db: sqlite3.Connection) -> None:
+    """Forget where the index was: it is pinned to where it is found next."""
+    for key in (MACHINE_KEY, STATE_INODE_KEY):
+        folders.set_meta(db, key, None)
+
+
 def refuse_network(state_directory: str) -> None:
     """Check that SQLite can work there: its locks and shared memory need a file system of this machine.
 

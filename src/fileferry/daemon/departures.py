@@ -73,14 +73,25 @@ class Departures:
                 gone += await self._let_go(mirror, delete_now=delete_now)
         return gone
 
-    async def delete(self, send: Callable[[Leaving], Awaitable[None]]) -> int:
-        """Delete what is due and proven unused; return how many DELETEs were sent."""
+    async def delete(
+        self,
+        send: Callable[[Leaving], Awaitable[None]],
+        is_reachable: Callable[[], Awaitable[bool]],
+    ) -> int:
+        """Delete what is due and proven unused; return how many ids were deleted.
+
+        Args:
+            send: sends one DELETE.
+            is_reachable: asked before an id is given up for good: until then it could still be taken back.
+        """
         now = self._clock.wall()
         if not await self.ready(now):
             if self._scan_for_deletes and await self._writer.run(
                 lambda db: leaving.unproven_due(db, now=now, scans_began_at=folders.oldest_scan(db))
             ):
                 self._lookout.mark_all()
+            return 0
+        if not await is_reachable():
             return 0
         for mirror in self._mirrors.values():
             await self._lookout.prove(mirror)
@@ -93,7 +104,7 @@ class Departures:
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, RemoteError):
                 raise result
-        return len(due)
+        return sum(result is None for result in results)
 
     async def ready(self, now: float) -> bool:
         """Say whether a DELETE may be sent now."""

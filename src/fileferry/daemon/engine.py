@@ -259,7 +259,7 @@ class Engine:
         if self.lookout.busy or self._long_reads or self.liaison.busy_with_small:
             return  # a rename may still be matched, and new ids come before old ones go
         summary.let_go = await self._departures.let_go(delete_now=self.switches.delete_now)
-        summary.deleted = await self._departures.delete(self._delete)
+        summary.deleted = await self._departures.delete(self._delete, self.liaison.is_reachable)
 
     async def _delete(self, item: Leaving) -> None:
         await self.liaison.delete(item)

@@ -316,7 +316,7 @@ class Executor:
         elif isinstance(error, TooSlow):
             until = now + HOURLY_SECONDS
         else:
-            until = now + CLOSED_RETRY_SECONDS
+            until = now  # uploads as a whole stand still then, and whoever asks again has an answer
 
         def record(db: sqlite3.Connection) -> None:
             intents.close(db, intent_id, "refused" if refused else "not sent", now=now)

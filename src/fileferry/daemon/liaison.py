@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 ACCOUNT_KEY = "account"
 GIVE_UP_FAILURES = 4
+GIVE_UP_SLOWED = 30  # a server that asks to slow down is there, and says how long
+TOO_MANY_REQUESTS = 429
 REFUSED_SECONDS = 300.0
 AUDIT_SPACING_SECONDS = 1.0
 JUMP_SECONDS = 5.0
@@ -209,6 +211,10 @@ class Liaison:
     def _complain(self, event: str, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             self._log.error(event, exc_info=task.exception())
+
+    async def is_reachable(self) -> bool:
+        """Say whether the remote may be used now; asks it, if that is not known."""
+        return await self._ready()
 
     async def delete(self, item: Leaving) -> None:
         """Delete one id that was given up.

@@ -50,7 +50,7 @@ class Reconstruction:
 
     Args:
         wanted, settings: from the configuration.
-        state_directory: where the index is; its lock is held.
+        directory: where the index is made, before it takes its place.
         writer: of that index.
         clock: wall time.
     """
@@ -59,7 +59,7 @@ class Reconstruction:
         self,
         wanted: Sequence[Folder],
         settings: RemoteSettings,
-        state_directory: str,
+        directory: str,
         *,
         writer: Writer,
         clock: Clock,
@@ -67,16 +67,16 @@ class Reconstruction:
         # Nobody waits here for files to settle: what still moves is sent later as it will be then.
         self._wanted = [replace(one, settle_seconds=0.0, settle_max_seconds=0.0) for one in wanted]
         self._settings = settings
-        self._state_directory = state_directory
+        self._directory = directory
         self._writer = writer
         self._clock = clock
         self._mirrors: dict[int, Mirror] = {}
 
     def begin(self, *, restored: bool) -> None:
-        """Pin the index to where it is now, and bring it in line with the configuration."""
+        """Forget where the index was, and bring it in line with the configuration."""
 
         def prepare(db: sqlite3.Connection) -> dict[int, Mirror]:
-            custody.pin(db, self._state_directory)
+            custody.unpin(db)
             pin_endpoint(db, self._settings)
             now = self._clock.wall()
             if restored:
@@ -89,7 +89,7 @@ class Reconstruction:
     def read(self) -> list[str]:
         """Scan and read every folder; return what is wrong with those that could not be. Blocks."""
         surveyor = Surveyor(
-            os.path.join(self._state_directory, FILE_NAME), self._writer, self._clock.wall
+            os.path.join(self._directory, FILE_NAME), self._writer, self._clock.wall
         )
         troubles: list[str] = []
         for mirror in self._mirrors.values():

@@ -58,6 +58,7 @@ class Service:
         self._notifier = Notifier(environ)
         self._started_at = clock.wall()
         self._stopping = False
+        self.interrupted = False
         self._reloading = False
         self._engine: Engine | None = None
         self._watcher: Watcher | None = None
@@ -151,8 +152,8 @@ class Service:
             clock=self._clock,
             status=self._status,
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         watcher.start()
         await control.start(config.state.directory)
@@ -230,6 +231,10 @@ class Service:
         self._patience.shorten(STOP_PATIENCE_SECONDS)
         if self._engine is not None:
             self._engine.stop()
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+        self._stop()
 
     def _reload(self) -> None:
         self._reloading = True

@@ -128,11 +128,18 @@ class Reader:
         )
 
     def entry(self, folder_id: int, path: bytes) -> sqlite3.Row | None:
-        """Return what is known of one path, or None."""
-        return next(
-            self.rows(f"{_ENTRY} WHERE entry.folder_id = ? AND entry.path = ?", (folder_id, path)),
-            None,
+        """Return what is known of one path, or None; one that is not UTF-8 may be given as it is shown."""
+        found = self.rows(
+            f"{_ENTRY} WHERE entry.folder_id = ? AND entry.path = ?", (folder_id, path)
         )
+        row = next(found, None)
+        if row is None and b"\\x" in path:
+            shown = path.decode("utf-8", "backslashreplace")
+            where = (
+                "entry.folder_id = ? AND COALESCE(entry.path_text, CAST(entry.path AS TEXT)) = ?"
+            )
+            row = next(self.rows(f"{_ENTRY} WHERE {where}", (folder_id, shown)), None)
+        return row
 
     def below(self, folder_id: int | None, path: bytes = b"") -> Iterator[sqlite3.Row]:
         """Return every entry at or below a path, in order; of all folders when `folder_id` is None."""

@@ -114,6 +114,11 @@ def attempts(db: sqlite3.Connection, content_id: int) -> int:
     return 0 if row is None else int(row[0])
 
 
+def hurry(db: sqlite3.Connection, *, now: float) -> None:
+    """Make what failed before due at once: somebody asks, and would have to wait for a delay that nobody sees."""
+    db.execute("UPDATE content SET due_at = ? WHERE due_at > ?", (now, now))
+
+
 def refuse(db: sqlite3.Connection, content_id: int, reason: str) -> None:
     """Record that the API will never take a content; what its paths hold stays."""
     db.execute(

@@ -103,7 +103,9 @@ def prove(
         return Proof(identity)
     if empty and not pinned.empty and entries > 1:
         return Proof(
-            identity, RootTrouble.EMPTIED, f"`{shown}` is empty, and had {entries:,} files"
+            identity,
+            RootTrouble.EMPTIED,
+            f"`{shown}` is empty, and had {entries:,}{' files' if entries < SAMPLE else ' files or more'}",
         )
     # Another disk may get the device number, and every ext4 root is inode 2: where the ids of the file systems differ,
     # the files have to speak. 0 is no id: FUSE and NFS have none.
