@@ -147,7 +147,8 @@ class Liaison:
         """Say whether a `sync` should stop asking: the API refuses us, or cannot be reached."""
         failures = 0 if self._pace is None else self._pace.failures
         stuck = self.refusal is not None or self.halted is not None or self.cramped is not None
-        return stuck or failures >= GIVE_UP_FAILURES
+        slowed = isinstance(self.trouble, RemoteError) and self.trouble.status == TOO_MANY_REQUESTS
+        return stuck or failures >= (GIVE_UP_SLOWED if slowed else GIVE_UP_FAILURES)
 
     @property
     def refusal(self) -> FerryError | None:
