@@ -10,6 +10,7 @@ import pytest
 
 from emulator_process import EmulatorProcess
 from installed import Installation
+from integration.stories import eventually
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +210,25 @@ def test_an_index_that_vanished_beside_its_copies_is_not_begun_anew_by_itself(
     it.sync()
     assert it.file_id("a.txt") == file_id
     assert posts(it, emulator) == sent
+
+
+@pytest.mark.slow
+def test_a_rebuild_that_is_killed_leaves_the_index_as_it_was(
+    it: Installation, emulator: EmulatorProcess
+) -> None:
+    for number in range(300):
+        it.write(f"{number}.txt", b"%d content" % number)
+    it.sync()
+    ids = it.run("ls", "-l", check=0).stdout
+    command = it.start("rebuild", "--yes", "--new")
+    eventually(lambda: list(it.state.glob("rebuild-*")) or command.poll() is not None)
+    command.kill()
+    command.communicate()
+    assert list(it.state.glob("rebuild-*")), "it was killed too late to prove anything"
+    assert it.run("ls", "-l", check=0).stdout == ids
+    it.run("rebuild", "--yes", "--new", check=0)
+    assert not list(it.state.glob("rebuild-*"))
+    assert it.run("ls", "-l", check=0).stdout == ids
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ async def bench(request: pytest.FixtureRequest, emulator: EmulatorProcess) -> As
         before = len(emulator.files())
         bench = Bench(
             remote,
-            lambda kind, **details: emulator.add_fault(kind, **details),
+            emulator.add_fault,
             lambda: [str(file["sha256"]) for file in emulator.files()[before:]],
             emulator.advance,
         )
@@ -90,7 +90,7 @@ async def bench(request: pytest.FixtureRequest, emulator: EmulatorProcess) -> As
             remote,
             lambda kind, **details: state.add_fault(Fault(FaultKind(kind), **details)),
             lambda: [file.sha256 for file in state.files()],
-            lambda seconds: state.clock.advance(seconds),
+            state.clock.advance,
         )
     yield bench
     await remote.aclose()

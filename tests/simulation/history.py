@@ -220,6 +220,7 @@ class _Scene:
         """Pick a file."""
         place = self.root()
         files = [] if place is None else self.world.disk.below(place)
+        files = [path for path in files if not path.endswith(b"/.ferryignore")]
         return self.chance.choice(files) if files else None
 
     def free(self) -> bytes | None:

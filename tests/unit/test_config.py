@@ -101,7 +101,16 @@ class TestWhatAFileMaySay:
             check_interval = "1s"
         """
         assert loaded(tmp_path, text).remote == RemoteSettings(
-            "https://api.example.com/v1", "org-1", "proj_1", 0, 64, 10 * 1024**2, 0, 512_000_000, 1
+            "https://api.example.com/v1",
+            "org-1",
+            "proj_1",
+            0,
+            64,
+            10 * 1024**2,
+            0,
+            512_000_000,
+            4,
+            1,
         )
 
     @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """How a large file is cut, and whether it can be through in an hour."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def test_parts_cover_the_file_once_and_keep_the_limit(size: int, connections: in
     assert all(bytes_ > 0 for _, bytes_ in spans)
     assert all(
         offset + bytes_ == following
-        for (offset, bytes_), (following, _) in zip(spans, spans[1:], strict=False)
+        for (offset, bytes_), (following, _) in itertools.pairwise(spans)
     )
     assert sum(spans[-1]) == size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import sqlite3
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from fileferry.remote.base import Remote
     from fileferry.remote.pacing import Pace
 
+SCRATCH = "rebuild-"
 _ABOUT = (
     "Make a new index after the old one is lost or damaged. What is there is set aside as"
     " index.db.damaged-TIME. The newest copy that the daemon made is restored, if SQLite finds it good; else an empty"
@@ -62,7 +64,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         copy = None if arguments.new else backups.good_copy(directory)
         _ask(directory, copy, arguments, context)
         files, skew = _list(config, context, copy)
-        with tempfile.TemporaryDirectory(prefix="rebuild-", dir=directory) as scratch:
+        for left in glob.glob(os.path.join(glob.escape(directory), f"{SCRATCH}*")):
+            shutil.rmtree(left)  # of one that was killed
+        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=directory) as scratch:
             result = _fill(config, context, scratch, copy, files, skew)
             fresh = os.path.join(scratch, FILE_NAME)
             aside = backups.put_in_place(fresh, directory, SystemClock().wall())

@@ -43,12 +43,14 @@ class Spool:
         path: Where the body goes if it grows large; nothing is created before.
         limit: The most bytes it may have; above it, `write` raises the 413.
         inline: Do the disk work here instead of in a thread.
+        hashed: Take the SHA-256; without it that of a whole body is that of nothing.
     """
 
-    def __init__(self, path: Path, *, limit: int, inline: bool) -> None:
+    def __init__(self, path: Path, *, limit: int, inline: bool, hashed: bool = True) -> None:
         self._path = path
         self._limit = limit
         self._inline = inline
+        self._hashed = hashed
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._fd: int | None = None
@@ -69,7 +71,8 @@ class Spool:
         """Return the whole body; after this the caller owns the file, if there is one."""
         if self._fd is None and self.size <= SMALL_BYTES:
             content = b"".join(self._pending)
-            self._sha256.update(content)
+            if self._hashed:
+                self._sha256.update(content)
             return Spooled(self.size, self._sha256.hexdigest(), content, None)
         await self._flush()
         self._close()
@@ -104,7 +107,8 @@ class Spool:
 
     def _store(self, fd: int, chunks: list[bytes]) -> None:
         data = b"".join(chunks)
-        self._sha256.update(data)
+        if self._hashed:
+            self._sha256.update(data)
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]

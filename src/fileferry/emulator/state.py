@@ -77,9 +77,11 @@ class Emulator:
         """Return the value of an x-request-id header."""
         return f"req_{self._random.getrandbits(128):032x}"
 
-    def spool(self, limit: int) -> Spool:
+    def spool(self, limit: int, *, hashed: bool = True) -> Spool:
         """Return a place for a body that is about to arrive."""
-        return Spool(self.store.incoming_path(), limit=limit, inline=self.options.inline_io)
+        return Spool(
+            self.store.incoming_path(), limit=limit, inline=self.options.inline_io, hashed=hashed
+        )
 
     def draft(
         self,

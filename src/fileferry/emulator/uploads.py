@@ -128,7 +128,7 @@ async def add_part(request: Request) -> Response:
     upload = _pending(request)
     form = await read_form(
         request,
-        emulator.spool(_MOST_PART_BYTES),
+        emulator.spool(_MOST_PART_BYTES, hashed=False),
         limit=_MOST_PART_BYTES,
         check=_ignore_field,
         file_field="data",

@@ -117,6 +117,9 @@ def attempts(db: sqlite3.Connection, content_id: int) -> int:
 def hurry(db: sqlite3.Connection, *, now: float) -> None:
     """Make what failed before due at once: somebody asks, and would have to wait for a delay that nobody sees."""
     db.execute("UPDATE content SET due_at = ? WHERE due_at > ?", (now, now))
+    db.execute(
+        "UPDATE remote SET delete_at = ? WHERE state = 'deleting' AND delete_at > ?", (now, now)
+    )
 
 
 def refuse(db: sqlite3.Connection, content_id: int, reason: str) -> None:

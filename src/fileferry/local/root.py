@@ -105,7 +105,7 @@ def prove(
         return Proof(
             identity,
             RootTrouble.EMPTIED,
-            f"`{shown}` is empty, and had {entries:,}{' files' if entries < SAMPLE else ' files or more'}",
+            f"`{shown}` is empty, and had {_counted(entries)}",
         )
     # Another disk may get the device number, and every ext4 root is inode 2: where the ids of the file systems differ,
     # the files have to speak. 0 is no id: FUSE and NFS have none.
@@ -132,3 +132,7 @@ def _recognised(root: bytes, known: Sequence[tuple[bytes, Stamp]]) -> int:
         if status.st_size == stamp.size and status.st_mtime_ns == stamp.mtime_ns:
             count += 1
     return count
+
+
+def _counted(entries: int) -> str:
+    return f"{entries} files" if entries < SAMPLE else f"{entries} files or more"

@@ -77,7 +77,7 @@ class Slots:
         finally:
             self._used -= 1
             async with self._freed:
-                self._freed.notify()
+                self._freed.notify_all()  # more than one may have room, once more are allowed
 
     def fewer(self, now: float) -> None:
         """Halve, once for all failures of the same second."""
