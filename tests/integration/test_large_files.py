@@ -34,13 +34,13 @@ def ferry(
     *,
     all_purposes: bool = True,
     remote: str = "",
-    **options: object,
+    expires_after: str = "7d",
 ) -> Ferry:
     emulator.clear_requests()
     emulator.settings(uploads_all_purposes=all_purposes)
     emulator.call("POST", "clock", {"offset": 0})
     it = Ferry(home / "home", emulator, f"sk-{home.name}-{os.getpid()}")
-    it.configure(remote=f"{REMOTE}\n{remote}", **options)
+    it.configure(remote=f"{REMOTE}\n{remote}", expires_after=expires_after)
     return it
 
 
@@ -82,7 +82,7 @@ def test_parts_go_side_by_side_and_become_the_file(tmp_path: Path, slow: Emulato
 
 def test_a_killed_upload_goes_on_where_it_was(tmp_path: Path, slow: EmulatorProcess) -> None:
     it = ferry(tmp_path, slow)
-    size = 40 * MIB
+    size = 24 * MIB
     digest = write(it, size)
     with daemon(it) as process:
         eventually(lambda: arrived(it) >= 0.6 * size, 30)

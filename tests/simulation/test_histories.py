@@ -11,7 +11,7 @@ import pytest
 
 from simulation import story
 
-QUICK, MANY = 60, 500
+QUICK, MANY = 40, 500
 GROUP = 10
 
 

@@ -9,20 +9,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from fileferry.daemon.opening import Opened, open_first
+from fileferry.daemon.results import Results
 from fileferry.errors import (
     CredentialsRefused,
     OutcomeUnknown,
     QuotaExhausted,
     RemoteError,
-    RemoteRefused,
     RemoteUnavailable,
     SourceChanged,
     SourceError,
-    TooSlow,
 )
-from fileferry.index import contents, intents, leaving, wants
-from fileferry.model import Proof, RemoteState, RetireReason
-from fileferry.plan import expiry, renewals, rules
+from fileferry.index import intents, leaving, wants
+from fileferry.plan import expiry, rules
 from fileferry.remote.base import Upload
 
 if TYPE_CHECKING:
@@ -43,8 +41,6 @@ if TYPE_CHECKING:
     from fileferry.remote.base import Remote
     from fileferry.remote.pacing import Pace
 
-HOURLY_SECONDS = 3_600.0
-CLOSED_RETRY_SECONDS = 300.0
 BUSY_SECONDS = 1.0
 
 
@@ -79,6 +75,15 @@ class Executor:
         self.large = large
         self._progress = progress
         self._log = log
+        self._results = Results(
+            pace=pace,
+            writer=writer,
+            clock=clock,
+            mirrors=mirrors,
+            large=large,
+            progress=progress,
+            log=log,
+        )
 
     def server_now(self) -> float:
         """Return the server's wall clock, as far as known."""
@@ -93,7 +98,7 @@ class Executor:
         """
         opened = await self._workers.run(open_first, self._mirrors, want)
         if isinstance(opened, SourceError):
-            await self._look_again(want, opened)
+            await self._results.look_again(want, opened)
             return
         try:
             opened.in_parts = self.large.takes(want.key)
@@ -141,14 +146,13 @@ class Executor:
         try:
             file = await self._transmit(want, opened, upload, intent_id)
         except SourceError as error:
-            await self._close_intent(intent_id, "not sent")
-            await self._look_again(want, error)
+            await self._results.moved(want, intent_id, error)
             return
         except OutcomeUnknown as error:
-            await self._give_up(want, intent_id, error)
+            await self._results.give_up(want, intent_id, error)
             raise
         except RemoteError as error:
-            await self._failed(want, intent_id, error, opened)
+            await self._results.failed(want, intent_id, error, opened)
             raise
         except asyncio.CancelledError:
             # No await here: the loop may be ending. What was not sent whole cannot have been stored.
@@ -163,9 +167,9 @@ class Executor:
             if file.size is not None and file.size != want.key.size:
                 raise SourceChanged(f"the API stored {file.size} of {want.key.size} bytes")
         except SourceError as error:
-            await self._discard(want, intent_id, file, error)
+            await self._results.discard(want, intent_id, file, error)
             return
-        await self._record(want, intent_id, file)
+        await self._results.sent(want, intent_id, file)
         self._progress.sent(want.key.size)
         self._log.info(
             "renewed" if want.renewal else "uploaded",
@@ -232,125 +236,3 @@ class Executor:
                 return None
             longest = max(longest, seconds)
         return longest or None
-
-    async def _record(self, want: Want, intent_id: int, file: RemoteFile) -> None:
-        now = self._clock.wall()
-        renew_at = renewals.renew_at(created_at=file.created_at, expires_at=file.expires_at)
-        retire_seconds = max(
-            (
-                mirror.folder.retire_delay_seconds
-                for mirror in (self._mirrors.get(folder_id) for folder_id, _, _ in want.sources)
-                if mirror is not None
-            ),
-            default=0.0,
-        )
-
-        def record(db: sqlite3.Connection) -> int:
-            intents.close(db, intent_id, "done", now=now, file_id=file.file_id)
-            return contents.record_upload(
-                db,
-                want.content_id,
-                file,
-                proof=Proof.PROVEN,
-                renew_at=renew_at,
-                now=now,
-                retire_seconds=retire_seconds,
-            )
-
-        await self._writer.run(record)
-
-    async def _discard(
-        self, want: Want, intent_id: int, file: RemoteFile, error: SourceError
-    ) -> None:
-        """The file moved while it was sent: what was stored is nobody's version, and goes at once."""
-        now = self._clock.wall()
-
-        def record(db: sqlite3.Connection) -> None:
-            intents.close(db, intent_id, "done", now=now, file_id=file.file_id)
-            contents.add_remote(
-                db,
-                None,
-                file,
-                state=RemoteState.RETIRING,
-                proof=Proof.PROVEN,
-                now=now,
-                reason=RetireReason.RACE,
-            )
-
-        await self._writer.run(record)
-        await self._look_again(want, error)
-
-    async def _give_up(self, want: Want, intent_id: int, error: OutcomeUnknown) -> None:
-        now = self._clock.wall()
-
-        def record(db: sqlite3.Connection) -> None:
-            intents.give_up(db, intent_id, now=now)
-            wants.put_off(db, want.content_id, until=None, error=error.message)
-
-        await self._writer.run(record)
-        self._log.warning("outcome_unknown", name=want.key.extension, error=error.message)
-
-    async def _close_intent(self, intent_id: int, outcome: str) -> None:
-        now = self._clock.wall()
-        await self._writer.run(lambda db: intents.close(db, intent_id, outcome, now=now))
-
-    async def _send_otherwise(self, want: Want, intent_id: int) -> None:
-        """It cannot go in parts after all, but in one piece: at once."""
-        now = self._clock.wall()
-
-        def record(db: sqlite3.Connection) -> None:
-            intents.close(db, intent_id, "not sent", now=now)
-            wants.put_off(db, want.content_id, until=now, error=None)
-
-        await self._writer.run(record)
-
-    async def _failed(self, want: Want, intent_id: int, error: RemoteError, opened: Opened) -> None:
-        if opened.in_parts and not self.large.takes(want.key):
-            await self._send_otherwise(want, intent_id)
-            return
-        now = self._clock.wall()
-        lasting = isinstance(error, CredentialsRefused | QuotaExhausted)
-        refused = isinstance(error, RemoteRefused) and not lasting
-        if isinstance(error, RemoteUnavailable):
-            until = now + (error.retry_after_seconds or self._pace.delay_seconds(want.attempts + 1))
-        elif isinstance(error, TooSlow):
-            until = now + HOURLY_SECONDS
-        else:
-            until = now  # uploads as a whole stand still then, and whoever asks again has an answer
-
-        def record(db: sqlite3.Connection) -> None:
-            intents.close(db, intent_id, "refused" if refused else "not sent", now=now)
-            if refused and want.renewal:
-                wants.put_off(db, want.content_id, until=now + HOURLY_SECONDS, error=error.message)
-            elif refused:
-                wants.refuse(db, want.content_id, error.message)
-            else:
-                if isinstance(error, TooSlow):
-                    wants.despair(db, want.content_id)
-                wants.put_off(db, want.content_id, until=until, error=error.message)
-
-        await self._writer.run(record)
-        self._progress.failed(error)
-        self._log.warning(
-            "rejected" if refused else "upload_failed",
-            path=opened.shown,
-            error=error.message,
-            status=error.status,
-            code=error.code,
-            request_id=error.request_id,
-        )
-
-    async def _look_again(self, want: Want, error: SourceError) -> None:
-        now = self._clock.wall()
-
-        def record(db: sqlite3.Connection) -> None:
-            for folder_id, path, _ in want.sources:
-                wants.look_again(db, folder_id, path, now=now)
-            if want.renewal:
-                until = now + CLOSED_RETRY_SECONDS
-                wants.put_off(db, want.content_id, until=until, error=None)
-            else:
-                wants.put_off(db, want.content_id, until=None, error=None)
-
-        await self._writer.run(record)
-        self._log.info("source_moved", detail=error.message)

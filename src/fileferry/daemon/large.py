@@ -16,7 +16,6 @@ from fileferry.errors import (
     OutcomeUnknown,
     PartsRefused,
     QuotaExhausted,
-    RemoteError,
     RemoteRefused,
     RemoteUnavailable,
     SourceChanged,
@@ -175,28 +174,6 @@ class LargeFiles:
                     f"the parts are sent anew: {error.message}", status=error.status
                 ) from error
             raise
-
-    async def tidy(self) -> None:
-        """Cancel the Uploads that nobody goes on with; what cannot be cancelled now is tried again later."""
-        server_now, now = self._server_now(), self._clock.wall()
-
-        def read(db: sqlite3.Connection) -> list[tuple[int, str, int]]:
-            parts.doom_unwanted(db, server_now=server_now)
-            return parts.doomed(db, now=now)
-
-        for parcel_id, upload_id, attempts in await self._writer.run(read):
-            try:
-                async with self._pace.call():
-                    await self._remote.cancel_upload(upload_id)
-            except RemoteError as error:
-                until = self._clock.wall() + self._pace.delay_seconds(attempts + 1)
-                await self._writer.run(
-                    lambda db, row=parcel_id, at=until: parts.cancel_failed(db, row, until=at)  # type: ignore[misc]  # defaults bind the loop's values
-                )
-                self._log.warning("cancel_failed", upload_id=upload_id, error=error.message)
-                return
-            await self._writer.run(lambda db, row=parcel_id: parts.forget(db, row))  # type: ignore[misc]  # the same
-            self._log.info("upload_cancelled", upload_id=upload_id)
 
     async def _begin(self, parcel: Parcel, upload: Upload) -> Parcel:
         async with self._pace.upload():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from fileferry.clock import Clock
     from fileferry.daemon.audit import Auditor
+    from fileferry.daemon.cancels import Cancels
     from fileferry.daemon.executor import Executor
     from fileferry.daemon.large import LargeFiles
     from fileferry.daemon.logs import Log
@@ -98,6 +99,7 @@ class Liaison:
         self._uploads: Uploads | None = None
         self._auditor: Auditor | None = None
         self._large: LargeFiles | None = None
+        self._cancels: Cancels | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._greeted = False
         self._drift_seconds = (
@@ -198,14 +200,14 @@ class Liaison:
         await self._uploads.refill(self._ready)
 
     async def _tidy(self) -> None:
-        if self._tidying is not None or not await self._ready() or self._large is None:
+        if self._tidying is not None or not await self._ready() or self._cancels is None:
             return
 
         def ended(_task: asyncio.Task[None]) -> None:
             self._tidying = None
             self.on_change()
 
-        self._tidying = asyncio.create_task(self._large.tidy())
+        self._tidying = asyncio.create_task(self._cancels.tidy())
         self._tidying.add_done_callback(lambda task: self._complain("tidy_crashed", task))
         self._tidying.add_done_callback(ended)
 
@@ -325,6 +327,7 @@ class Liaison:
 
     def _build(self) -> None:
         from fileferry.daemon.audit import Auditor
+        from fileferry.daemon.cancels import Cancels
         from fileferry.daemon.executor import Executor
         from fileferry.daemon.large import LargeFiles
         from fileferry.daemon.uploads import Uploads
@@ -338,6 +341,13 @@ class Liaison:
             workers=self._workers,
             clock=self._clock,
             settings=self._settings,
+            log=self._log,
+        )
+        self._cancels = Cancels(
+            remote=self._remote,
+            pace=self._pace,
+            writer=self._writer,
+            clock=self._clock,
             log=self._log,
         )
         self._executor = Executor(

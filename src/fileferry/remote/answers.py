@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import httpx2
+
 from fileferry.errors import (
     CredentialsRefused,
     OutcomeUnknown,
@@ -26,6 +28,12 @@ _QUOTA_CODES = {
     "storage_quota_exceeded",
     "quotaExceeded",
 }
+NOT_ARRIVED = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+)
 _TOO_EARLY = 425
 _ASK_AGAIN = {408, 409, _TOO_EARLY}
 
@@ -143,3 +151,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         if 0 <= seconds < float("inf"):
             return seconds
     return None
+
+
+def has_no_parts(error: Any) -> bool:
+    """Say whether it is not this file that is refused, but its purpose, or that there is no such call here."""
+    about_purpose = error.param == "purpose" or "purpose" in str(error).lower()
+    return error.status_code in {404, 405, 501} or (error.status_code == 400 and about_purpose)

@@ -24,8 +24,10 @@ from fileferry.errors import (
     RemoteUnavailable,
 )
 from fileferry.remote.answers import (
+    NOT_ARRIVED,
     cut_off,
     file_of,
+    has_no_parts,
     of_status,
     pending_of,
     reset_seconds,
@@ -51,13 +53,6 @@ JOIN_SECONDS = 600.0  # `complete` may copy eight gigabytes before it answers
 SLOWEST_BYTES_PER_SECOND = 50_000
 SLOWEST_PART_BYTES_PER_SECOND = 12_500  # several share the line
 KEEPALIVE_SECONDS = 4.0  # below the five seconds after which servers commonly hang up
-
-_NOT_ARRIVED = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.UnsupportedProtocol,
-)
 
 
 def connect(
@@ -169,7 +164,7 @@ class OpenAIRemote:
                     expires_after=_expiry(upload),
                 )
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
-            if _has_no_parts(error):
+            if isinstance(error, openai.APIStatusError) and has_no_parts(error):
                 raise PartsRefused(
                     f"the API takes no files in parts for purpose `{upload.purpose}`: {error}"
                 ) from error
@@ -293,7 +288,7 @@ class OpenAIRemote:
             self._notice(error.response.headers)
             raise of_status(error, may_have_arrived=may_have_arrived) from error
         root = error.__cause__ or error
-        if isinstance(root, _NOT_ARRIVED):
+        if isinstance(root, NOT_ARRIVED):
             raise RemoteUnavailable(
                 f"the API cannot be reached: {words(root)}", reached=False
             ) from error
@@ -306,11 +301,3 @@ def _expiry(upload: Upload) -> Any:
     if upload.expires_seconds is None:
         return openai.omit
     return {"anchor": "created_at", "seconds": upload.expires_seconds}
-
-
-def _has_no_parts(error: BaseException) -> bool:
-    """Say whether it is not this file that is refused, but its purpose, or that there is no such call here."""
-    if not isinstance(error, openai.APIStatusError):
-        return False
-    about_purpose = error.param == "purpose" or "purpose" in str(error).lower()
-    return error.status_code in {404, 405, 501} or (error.status_code == 400 and about_purpose)
