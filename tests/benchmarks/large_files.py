@@ -93,23 +93,39 @@ def against_sdk(
     what: str, big: Path, rounds: int, latency_ms: float = 0.0, bandwidth: float | None = None
 ) -> None:
     size = big.stat().st_size / MIB
-    pairs = []
+    pairs, sending = [], []
     for _ in range(rounds):
         with emulator(size, latency_ms, bandwidth) as server:
             theirs = timed([sys.executable, "-c", SDK, server.base_url, str(big)])
+            their_parts = parts_seconds(server)
         with emulator(size, latency_ms, bandwidth) as server, home(big.parent, server.base_url) as (
             root, environ,
         ):  # fmt: skip
             os.link(big, root / "large.bin")
             ours = timed([sys.executable, "-m", "fileferry", "sync"], environ)
             assert [each["bytes"] for each in server.files()] == [big.stat().st_size]
+            sending.append(their_parts / parts_seconds(server))
         pairs.append((theirs, ours))
     print(
         f"{what}, {size:.0f} MiB: SDK {size / median(t for t, _ in pairs):.0f} MiB/s, fileferry"
         f" {size / median(o for _, o in pairs):.0f} MiB/s, ratio of rates {median(t / o for t, o in pairs):.2f}"
-        f" ({min(t / o for t, o in pairs):.2f} to {max(t / o for t, o in pairs):.2f}, {rounds} rounds)",
+        f" ({min(t / o for t, o in pairs):.2f} to {max(t / o for t, o in pairs):.2f}, {rounds} rounds);"
+        f" of the parts alone {median(sending):.2f}",
         flush=True,
     )
+
+
+def parts_seconds(server: EmulatorProcess) -> float:
+    """Return how long it took from the first part to `complete`: the rest is the server's work, or our start."""
+    moments = {
+        ending: [
+            float(str(each["at_monotonic"]))
+            for each in server.requests()
+            if str(each["path"]).endswith(ending)
+        ]
+        for ending in ("/parts", "/complete")
+    }
+    return moments["/complete"][0] - moments["/parts"][0]
 
 
 def field_mib(pid: int, field: str) -> float:

@@ -120,7 +120,7 @@ def test_a_file_that_changes_while_it_is_sent_is_sent_anew(
     with daemon(it):
         eventually(lambda: arrived(it) > 0)
         digest = write(it, 3 * MIB)
-        eventually(it.stored, 30)
+        eventually(lambda: [file["sha256"] for file in it.stored()] == [digest], 30)
         eventually(lambda: [call["status"] for call in posts(it, "/cancel")] == [500, 200])
     assert [file["sha256"] for file in it.stored()] == [digest]
     assert len(posts(it, "/complete")) == 1
@@ -139,8 +139,7 @@ def test_an_edit_that_keeps_the_size_and_the_time_is_noticed(
             file.write(b"other")
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        eventually(it.stored, 30)
-    assert [file["sha256"] for file in it.stored()] == [digest]
+        eventually(lambda: [file["sha256"] for file in it.stored()] == [digest], 30)
 
 
 def test_a_part_that_fails_is_sent_again_and_no_other(
