@@ -19,7 +19,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from simulation import history, story
-from simulation.world import Figures
+from simulation.fate import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

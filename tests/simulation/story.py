@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fileferry.index import entries
-from simulation import history
-from simulation.history import Restart
+from simulation import history, stage
+from simulation.orders import Restart
 from simulation.witness import Witness
 from simulation.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from simulation.fate import Figures, Violation
     from simulation.history import Step
-    from simulation.world import Figures, Violation
 
 REST_SECONDS = 6 * 3_600.0
 LOOK_SECONDS = 20.0
@@ -64,7 +64,7 @@ def _play(seed: int, steps: Sequence[Step], home: str) -> Outcome:
     world = World(seed, home)
     try:
         witness = Witness(world)
-        history.furnish(world, seed)
+        stage.furnish(world, seed)
         _Story(world, witness, steps).tell()
     finally:
         world.close()
@@ -96,7 +96,7 @@ class _Story:
             self._position += 1
             await asyncio.sleep(step.after_seconds)
             try:
-                await history.act(self._world, self._witness, step)
+                await stage.act(self._world, self._witness, step)
             except Restart:
                 return
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fileferry.errors import OutcomeUnknown, RemoteUnavailable
 from fileferry.model import Folder
 from simulation.story import ask_again
-from simulation.world import WatchedWorkers, WatchedWriter, World
+from simulation.watched import WatchedWorkers, WatchedWriter
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fileferry.model import RemoteFile
     from fileferry.remote.base import Account, Body, Page, PendingUpload, Remote, Upload
     from simulation.witness import Witness
+    from simulation.world import World
 
 REST_SECONDS = 2 * 3_600.0
 

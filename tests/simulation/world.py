@@ -8,22 +8,15 @@ Everything else is real: the engine, the SDK, the emulator, SQLite, the files.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 import sqlite3
 import tempfile
 import traceback
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx2
-
-from emulator_inprocess import EmulatorTransport
 from fileferry.daemon.assembly import assemble, open_index
-from fileferry.daemon.logs import Log
-from fileferry.daemon.workers import InlineWorkers
 from fileferry.emulator import create_app
 from fileferry.index.writer import InlineWriter
 from fileferry.model import Folder, RemoteSettings
@@ -31,62 +24,18 @@ from fileferry.plan import backoff
 from fileferry.remote import openai
 from fileferry.remote.pacing import Pace
 from simulation.disk import Disk
+from simulation.fate import Crash, Figures, Plan, Violation
 from simulation.loop import VirtualClock, VirtualLoop
+from simulation.watched import TraceLog, WatchedTransport, WatchedWorkers, WatchedWriter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from concurrent.futures import Future
 
     from fileferry.daemon.assembly import Assembly
     from fileferry.remote.base import Remote
 
 BASE_WALL = 1_900_000_000.0
 """Wall seconds at virtual zero: a constant, so that a seed always gives the same trace."""
-
-
-class Crash(SystemExit):
-    """The process is killed here. Not an Exception: no code of ours may catch it and go on."""
-
-
-@dataclass(slots=True)
-class Violation:
-    """A rule that did not hold."""
-
-    rule: str
-    detail: str
-    at: float
-
-
-@dataclass(slots=True)
-class Plan:
-    """What is about to go wrong inside the process.
-
-    Args:
-        fuse: crash at the n-th point from now; None: do not.
-        full_commits: so many commits from now find the disk full.
-        slow_work: so many pieces of blocking work from now hang for a minute.
-    """
-
-    fuse: int | None = None
-    full_commits: int = 0
-    slow_work: int = 0
-
-
-@dataclass(slots=True)
-class Figures:
-    """What is counted over a history."""
-
-    lives: int = 0
-    crashes: int = 0
-    creates: int = 0
-    deletes: int = 0
-    lost_answers: int = 0
-    mistaken_matches: int = 0
-    duplicate_uploads: int = 0
-    wrong_deletes: int = 0
-    dead_ids_seen: int = 0
-    lost_updates: int = 0
-    orphans: int = 0
 
 
 class World:
@@ -283,131 +232,6 @@ class World:
             self.foreign_hand = False
 
 
-class WatchedWriter:
-    """A Writer whose commits are points, may find the disk full, and are watched."""
-
-    def __init__(self, world: World, inner: InlineWriter) -> None:
-        self._world = world
-        self._inner = inner
-        self.connection: sqlite3.Connection = inner._connection
-
-    def submit(self, work: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
-        """Do `work` now."""
-        world = self._world
-        world.point("before a transaction")
-        if world.plan.full_commits > 0:
-            world.plan.full_commits -= 1
-            world.tell("disk full")
-
-            def work(_db: sqlite3.Connection) -> None:
-                raise sqlite3.OperationalError("database or disk is full")
-
-        def watched(db: sqlite3.Connection) -> Any:
-            result = work(db)
-            world.point("before a commit")
-            return result
-
-        future = self._inner.submit(watched)
-        world.on_commit(self.connection)
-        world.point("after a commit")
-        return future
-
-    async def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Do `work` soon, as a thread would."""
-        if self._world.is_dead:
-            raise Crash("before a transaction")
-        await self._world.breathe()
-        future = self.submit(work)
-        await self._world.breathe()
-        return future.result()
-
-    def count_open_intents(self) -> int:
-        """Return how many uploads are in flight: each may have an answer that nobody will hear."""
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
-        return int(
-            self.connection.execute("SELECT count(*) FROM intent WHERE state = 'open'").fetchone()[
-                0
-            ]
-        )
-
-    def close(self) -> None:
-        """Close the index in order."""
-        self._inner.close()
-
-    def drop(self) -> None:
-        """Close it as the kernel does for a killed process: what was not committed is lost."""
-        with contextlib.suppress(sqlite3.ProgrammingError):
-            self.connection.close()
-
-
-class WatchedWorkers(InlineWorkers):
-    """Workers whose work takes a moment, and is a point."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def run(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run `work` soon, as a thread would."""
-        world = self._world
-        world.point("before work")
-        await world.breathe()
-        if world.plan.slow_work > 0:
-            world.plan.slow_work -= 1
-            world.tell("a disk hangs")
-            await asyncio.sleep(60.0)
-        result = work(*args, **kwargs)
-        await world.breathe()
-        world.point("after work")
-        return result
-
-
-class WatchedTransport(EmulatorTransport):
-    """The way to the emulator; both ends of it are points."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world.app)
-        self._world = world
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request."""
-        world = self._world
-        world.point("before a request")
-        creates = world.figures.creates
-        what = f"{request.method} {request.url.path}"
-        try:
-            response = await super().handle_async_request(request)
-        except httpx2.HTTPError as error:
-            world.tell(f"{what}: {type(error).__name__}")
-            world.figures.lost_answers += world.figures.creates > creates
-            raise
-        world.tell(f"{what}: {response.status_code}")
-        world.point("after a request")
-        return response
-
-
-class TraceLog(Log):
-    """A log that goes into the trace; what should never be logged is objected to."""
-
-    CRASHES = frozenset(
-        {"survey_crashed", "upload_crashed", "read_crashed", "audit_crashed", "tidy_crashed"}
-    )
-
-    def __init__(self, world: World) -> None:
-        super().__init__("debug")
-        self._world = world
-
-    def _log(self, level: str, event: str, facts: dict[str, Any]) -> None:
-        shown = {key: value for key, value in facts.items() if key not in {"ms", "exc_info"}}
-        home = self._world.home
-        self._world.tell(f"{level} {event} {shown}".replace(home, ""))
-        if event in self.CRASHES:
-            error = facts.get("exc_info")
-            expected = isinstance(error, sqlite3.OperationalError | OSError)
-            if not (expected and self._world.expected_errors):
-                self._world.object("no task crashes", f"{event}: {error!r}")
-
-
 async def _turn() -> None:
     """Nobody is told of the turns of the loop."""
 
@@ -422,4 +246,4 @@ def _temporary_directory(home: str) -> Iterator[None]:
         tempfile.tempdir = before
 
 
-__all__ = ["BASE_WALL", "Crash", "Figures", "Plan", "TraceLog", "Violation", "World"]
+__all__ = ["BASE_WALL", "World"]

@@ -1,0 +1,152 @@
+"""What goes wrong, at the disk, at the remote, with the clock and with the process, and what strangers do."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from fileferry.emulator import Fault, FaultKind
+from simulation.disk import EACCES, EIO, ESTALE
+
+if TYPE_CHECKING:
+    from simulation.scene import Scene
+
+
+async def unreadable(scene: Scene) -> None:
+    places = [
+        place for place in (scene.root(), scene.file(), scene.directory()) if place is not None
+    ]
+    if places:
+        trouble = scene.chance.choice((EACCES, EACCES, EIO, ESTALE))
+        place = scene.chance.choice(places)
+        scene.world.disk.troubles[place] = trouble
+        scene.notice(place, *scene.world.disk.below(place))
+
+
+async def readable(scene: Scene) -> None:
+    places = list(scene.world.disk.troubles)
+    scene.world.disk.troubles.clear()
+    scene.notice(*places)
+
+
+async def root_away(scene: Scene) -> None:
+    place = scene.root()
+    how = scene.chance.choice(("gone", "emptied", "replaced"))
+    if place is None or scene.world.writer is None:
+        return
+    known = scene.world.writer.connection.execute(
+        "SELECT count(*) FROM entry JOIN folder ON folder.id = folder_id WHERE root = ? AND held_id IS NOT NULL"
+        " AND absent = 0 AND state NOT IN ('ignored', 'kept')",
+        (place,),
+    ).fetchone()[0]
+    if known < 2:
+        return  # a folder of one file that is empty now was emptied by its owner
+    below = scene.world.disk.below(place)
+    scene.world.disk.take_away(place, how)
+    scene.notice(place, *below)
+
+
+async def root_back(scene: Scene) -> None:
+    for place in list(scene.world.disk.away):
+        scene.world.disk.bring_back(place)
+        scene.notice(place)
+
+
+async def fault(scene: Scene) -> None:
+    chance, emulator = scene.chance, scene.world.emulator
+    method, path = chance.choice(
+        (
+            ("POST", "/v1/files"),
+            ("POST", "/v1/files"),
+            ("GET", "/v1/files"),
+            ("GET", "/v1/files/*"),
+            ("DELETE", "/v1/files/*"),
+            (None, "/v1/**"),
+        )
+    )
+    kind = chance.choice(
+        (
+            FaultKind.STATUS,
+            FaultKind.STATUS,
+            FaultKind.DROP_BEFORE,
+            FaultKind.DROP_AFTER,
+            FaultKind.DROP_AFTER,
+            FaultKind.TRUNCATE,
+            FaultKind.DELAY,
+            FaultKind.STALE_LISTING,
+            FaultKind.STALE_GET,
+            FaultKind.NULL_BYTES,
+        )
+    )
+    lag = scene.world.settings.list_lag_seconds
+    status = chance.choice((429, 500, 503, 408, 409, 401, 400, 413))
+    emulator.add_fault(
+        Fault(
+            kind,
+            method=method,
+            path=path,
+            count=chance.choice((1, 1, 2, 3, None)),
+            skip=chance.choice((0, 0, 0, 1)),
+            status=status,
+            seconds=chance.choice((1.0, 200.0)) if kind is FaultKind.DELAY else lag * 0.9,
+            deleted_seconds=lag,
+            retry_after=chance.choice((None, 2.0)) if status == 429 else None,
+            code="invalid_api_key" if status == 401 else None,
+        )
+    )
+
+
+async def no_faults(scene: Scene) -> None:
+    scene.world.emulator.clear_faults()
+
+
+async def others_delete(scene: Scene) -> None:
+    world = scene.world
+    ours = [file_id for file_id in scene.witness.sent if file_id not in scene.witness.deleted]
+    if ours:
+        with world.as_somebody_else():
+            world.emulator.store.delete(scene.chance.choice(ours), world.emulator.clock.now())
+
+
+async def others_create(scene: Scene) -> None:
+    world = scene.world
+    path = scene.file()
+    if path is None or not world.disk.files[path]:
+        return
+    content = world.disk.files[path]
+    name = os.path.basename(path).decode("utf-8", "backslashreplace").lower()
+    expiries = [folder.expires_after_seconds for folder in world.folders]
+    with world.as_somebody_else():
+        await world.emulator.add_file(
+            content, filename=name, expires_after=scene.chance.choice((None, *expiries))
+        )
+
+
+async def suspend(scene: Scene) -> None:
+    scene.world.clock.slept_seconds += scene.chance.choice((3_600.0, 5_000.0, 90_000.0, 800_000.0))
+
+
+async def clock_forward(scene: Scene) -> None:
+    scene.world.clock.jumps.append(scene.chance.choice((30.0, 4_000.0, 100_000.0)))
+
+
+async def clock_back(scene: Scene) -> None:
+    scene.world.clock.jumps.append(-scene.chance.choice((1.0, 30.0, 4_000.0)))
+
+
+async def crash(scene: Scene) -> None:
+    scene.world.die("a random moment")
+
+
+async def fuse(scene: Scene) -> None:
+    scene.world.plan.fuse = scene.chance.choice((1, 2, 3, 5, 8, 13, 21, 34, 80))
+
+
+async def disk_full(scene: Scene) -> None:
+    count = scene.chance.choice((1, 2, 5))
+    scene.world.plan.full_commits = count
+    scene.world.expected_errors += count
+
+
+async def disk_hangs(scene: Scene) -> None:
+    scene.world.plan.slow_work = scene.chance.choice((1, 2))
