@@ -186,8 +186,8 @@ def _unreachable(url: str, error: RemoteError) -> Diagnosis:
 
 
 def _account(config: Config, whose: str) -> Iterator[Diagnosis]:
+    from fileferry.daemon.contact import ACCOUNT_KEY
     from fileferry.daemon.enlist import ENDPOINT_KEY, endpoint_text
-    from fileferry.daemon.liaison import ACCOUNT_KEY
     from fileferry.index.reader import Reader
 
     try:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from fileferry.daemon import custody, mending
 from fileferry.daemon.audit import AUDITED_KEY, HALT_ACCEPTED_KEY
+from fileferry.daemon.contact import ACCOUNT_KEY
 from fileferry.daemon.enlist import ENDPOINT_KEY, HALT_KEY
-from fileferry.daemon.liaison import ACCOUNT_KEY
 from fileferry.errors import FerryError, UnknownPath, UsageError
 from fileferry.index import ending, entries, folders, holds
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fileferry.daemon.comparison import Finding
+from fileferry.daemon.contact import ACCOUNT_KEY
 from fileferry.daemon.enlist import ENDPOINT_KEY, endpoint_text
-from fileferry.daemon.liaison import ACCOUNT_KEY
 from fileferry.errors import Held, RemoteError, RemoteMissing
 from fileferry.index import folders
 from fileferry.index.connection import open_reader

@@ -1,0 +1,169 @@
+"""The connection to the remote: made when first needed, greeted before it is used, and then trusted to be one and
+the same.
+
+The greeting costs one small request. It tells a wrong key before a thousand uploads do, and another project's key
+before anything is sent or deleted there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fileferry.errors import (
+    CredentialsRefused,
+    FerryError,
+    Held,
+    QuotaExhausted,
+    RemoteError,
+    RemoteRefused,
+)
+from fileferry.index import folders, intents
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Awaitable, Callable
+
+    from fileferry.clock import Clock
+    from fileferry.daemon.logs import Log
+    from fileferry.index.writer import Writer
+    from fileferry.remote.base import Remote
+    from fileferry.remote.pacing import Pace
+
+ACCOUNT_KEY = "account"
+REFUSED_SECONDS = 300.0
+LEAST_WAIT_SECONDS = 0.05
+JUMP_SECONDS = 5.0
+
+
+class Contact:
+    """Knows whether the remote may be used now.
+
+    Args:
+        connect: makes the Remote and its Pace; called once, when first needed.
+        writer, clock, log: collaborators.
+
+    Attributes:
+        remote, pace: None until the first call is to be made.
+        on_connect: awaited once, when both were made.
+        is_greeted: the remote answered, and is the one that it should be.
+        is_ended: nothing more may be asked of it.
+        refused: why the API takes nothing from us, or None.
+        halted: why nothing may be sent or deleted until somebody accepts it, or None.
+        account: whose the key is, as the API says, or None.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], tuple[Remote, Pace]],
+        *,
+        writer: Writer,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._connect = connect
+        self._writer = writer
+        self._clock = clock
+        self._log = log
+        self._drift_seconds = 0.0  # of the wall clock against the monotonic one, when greeted last
+        self._not_before = 0.0
+        self.remote: Remote | None = None
+        self.pace: Pace | None = None
+        self.on_connect: Callable[[Remote, Pace], Awaitable[None]] | None = None
+        self.is_greeted = False
+        self.is_ended = False
+        self.refused: FerryError | None = None
+        self.halted: str | None = None
+        self.account: str | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """Say whether the last call found nobody."""
+        return self.pace is not None and self.pace.is_down
+
+    @property
+    def is_resting(self) -> bool:
+        """Say whether nothing should be asked yet, because of how the last greeting ended."""
+        return self._clock.monotonic() < self._not_before
+
+    def server_now(self) -> float:
+        """Return the server's wall clock, as far as known."""
+        skew = 0.0 if self.remote is None else self.remote.skew_seconds()
+        return self._clock.wall() + skew
+
+    def open_in_seconds(self) -> float:
+        """Return how long nothing should be asked; 0.0 when something may be."""
+        pace = 0.0 if self.pace is None else self.pace.open_in_seconds()
+        return max(self._not_before - self._clock.monotonic(), pace, 0.0)
+
+    def refuse(self, error: FerryError) -> None:
+        """Note that the API takes nothing from us: it is asked again in a while."""
+        self.refused = error
+        self._not_before = self._clock.monotonic() + REFUSED_SECONDS
+
+    def retry(self) -> None:
+        """Forget refusals and waits: somebody asks to try again now."""
+        self.refused = None
+        self._not_before = 0.0
+
+    async def ready(self) -> bool:
+        """Connect and greet, once, and again when our clock was set; say whether the remote may be used now."""
+        drift = self._clock.wall() - self._clock.monotonic()
+        if abs(drift - self._drift_seconds) > JUMP_SECONDS:
+            # What we knew of the server's clock is void: its next answer tells it anew.
+            self.is_greeted = False
+        if self.is_greeted or self.is_ended or self.is_resting:
+            return self.is_greeted and not self.is_ended
+        try:
+            await self._greet()
+        except (CredentialsRefused, QuotaExhausted) as error:
+            self.refuse(error)
+            self._log.warning("refused", error=error.message, hint=error.hint)
+            return False
+        except Held as error:
+            self.halted = error.message
+            self._not_before = self._clock.monotonic() + REFUSED_SECONDS
+            self._log.warning("halted", reason=error.message, hint=error.hint)
+            return False
+        except RemoteError as error:
+            wait = self.pace.open_in_seconds() if self.pace is not None else 1.0
+            self._not_before = self._clock.monotonic() + max(wait, LEAST_WAIT_SECONDS)
+            if isinstance(error, RemoteRefused):
+                self.refused = error
+            self._log.warning("remote_unavailable", error=error.message, retry_in=round(wait, 2))
+            return False
+        self.is_greeted = True
+        self._drift_seconds = drift
+        self.refused = self.halted = None
+        return True
+
+    async def _greet(self) -> None:
+        if self.remote is None:
+            self.remote, self.pace = self._connect()
+            await self._continue_minute(self.pace)
+            if self.on_connect is not None:
+                await self.on_connect(self.remote, self.pace)
+        assert self.pace is not None
+        async with self.pace.call():
+            account = await self.remote.hello()
+        text = ", ".join(part for part in (account.organization, account.project) if part)
+        self.account = text or None
+        await self._writer.run(lambda db: _pin_account(db, text))
+
+    async def _continue_minute(self, pace: Pace) -> None:
+        """Keep the limit over a restart: what was sent a moment ago counts."""
+        since = self.server_now() - 60.0
+        if await self._writer.run(lambda db: intents.opened_since(db, since)):
+            pace.continue_minute()
+
+
+def _pin_account(db: sqlite3.Connection, account: str) -> None:
+    pinned = folders.meta(db, ACCOUNT_KEY)
+    if not account:
+        return
+    if pinned is None:
+        folders.set_meta(db, ACCOUNT_KEY, account)
+    elif pinned != account:
+        raise Held(
+            f"the index belongs to the account {pinned}, and this key to {account}",
+            hint="`fileferry accept remote` if that was meant: everything is sent again there",
+        )
