@@ -53,6 +53,7 @@ class Story:
         expires_at: int | None = None,
         proof: Proof = Proof.PROVEN,
         retire_seconds: float = 0.0,
+        origins: tuple[contents.Origin, ...] = (),
     ) -> int:
         """The API answered an upload with an id; return how many paths got it."""
         file = RemoteFile(file_id, "a.txt", 3, "user_data", int(self.now), expires_at)
@@ -64,7 +65,13 @@ class Story:
             renew_at=None,
             now=self.now,
             retire_seconds=retire_seconds,
+            origins=origins,
         )
+
+    def origin(self, path: bytes) -> contents.Origin:
+        """Return a path as the upload of its bytes begins."""
+        entry = self.entry(path)
+        return contents.Origin(self.folder_id, path, entry.stamp, entry.held_id)
 
     def sync(self, path: bytes, content: bytes, file_id: str) -> int:
         """All of it."""

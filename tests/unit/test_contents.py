@@ -68,6 +68,47 @@ def test_an_answer_that_nobody_waits_for_any_more_is_retired_at_once(story: Stor
     assert story.remotes() == {"file-1": "retiring"}
 
 
+def test_a_path_that_changed_while_it_was_sent_has_the_older_version_meanwhile(
+    story: Story,
+) -> None:
+    content_id = story.read(b"a.log", b"one")
+    origin = story.origin(b"a.log")
+    story.see(b"a.log", b"one, and")
+    story.answer(content_id, "file-1", origins=(origin,))
+    assert story.files() == {"a.log": ("stale", "file-1")}
+    assert story.events() == [("added", "a.log", None, "file-1")]
+
+    content_id = story.read(b"a.log", b"one, and two")
+    origin = story.origin(b"a.log")
+    story.see(b"a.log", b"one, and two, and")
+    story.answer(content_id, "file-2", origins=(origin,))
+    assert story.files() == {"a.log": ("stale", "file-2")}
+    assert story.remotes() == {"file-1": "retiring", "file-2": "live"}
+    assert story.events()[-1] == ("updated", "a.log", "file-1", "file-2")
+
+
+def test_a_path_never_goes_back_to_a_version_older_than_the_one_it_has(story: Story) -> None:
+    slow = story.read(b"a.log", b"one")
+    origin = story.origin(b"a.log")
+    story.sync(b"a.log", b"two", "file-2")
+    story.answer(slow, "file-1", origins=(origin,))
+    assert story.files() == {"a.log": ("synced", "file-2")}
+    assert story.remotes() == {"file-1": "retiring", "file-2": "live"}
+
+    story.see(b"a.log", b"three")
+    slower = story.read(b"other.log", b"one more")
+    story.answer(slower, "file-3", origins=(origin,))
+    assert story.files()["a.log"] == ("stale", "file-2")
+
+
+def test_a_path_that_went_while_it_was_sent_gets_no_id(story: Story) -> None:
+    content_id = story.read(b"a.log", b"one")
+    origin = story.origin(b"a.log")
+    story.miss(b"a.log")
+    story.answer(content_id, "file-1", origins=(origin,))
+    assert story.remotes() == {"file-1": "retiring"}
+
+
 def test_a_lost_id_is_sent_again_and_its_path_has_none_meanwhile(story: Story) -> None:
     content_id = story.sync(b"a.txt", b"one", "file-1")
     contents.lose(story.db, "file-1", now=story.now)

@@ -3,7 +3,7 @@
 import pytest
 
 from fileferry.model import Proof, RemoteFile
-from fileferry.plan.settlement import Found, Missing, settle
+from fileferry.plan.settlement import Found, Missing, heard, settle
 
 OPENED = 10_000
 LIFE = 86_000
@@ -25,11 +25,13 @@ def verdict(
     life: int | None = LIFE,
     listed_after: float = 0.0,
     absences: int = 0,
+    server_ahead: float = 0.0,
 ) -> Found | Missing:
     return settle(
         files,
         opened_at=OPENED,
         unknown_at=20_000.0,
+        server_ahead_seconds=server_ahead,
         listed_at=20_000.0 + listed_after,
         expires_seconds=life,
         absences=absences,
@@ -90,3 +92,25 @@ def test_missing_is_final_after_two_listings(
     listed_after: float, absences: int, final: bool
 ) -> None:
     assert verdict(listed_after=listed_after, absences=absences) == Missing(final=final)
+
+
+def test_without_a_nonce_a_file_made_after_the_call_was_over_is_somebody_elses() -> None:
+    ours, theirs = file(created_at=13_000, life=None), file(created_at=15_000, life=None)
+    assert verdict(theirs, life=None) == Missing(final=False)
+    assert verdict(theirs, ours, life=None) == Found(ours, Proof.MATCHED)
+
+
+def test_the_end_of_a_call_is_reckoned_by_the_servers_clock() -> None:
+    made = file(created_at=12_000, life=None)
+    assert verdict(made, life=None, server_ahead=-7_900.0) == Found(made, Proof.MATCHED)
+    assert verdict(made, life=None, server_ahead=-8_100.0) == Missing(final=False)
+
+
+def test_a_nonce_proves_it_however_late_the_file_was_made() -> None:
+    late = file(created_at=19_000)
+    assert verdict(late) == Found(late, Proof.PROVEN)
+
+
+@pytest.mark.parametrize("name", ['a "b".txt', "a %22b%22.txt"])
+def test_a_name_with_quotes_is_known_whichever_way_it_comes_back(name: str) -> None:
+    assert heard(name) == 'a "b".txt'

@@ -20,7 +20,7 @@ from fileferry.plan import guard, renewals, settlement
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Container, Iterable
+    from collections.abc import Container
 
     from fileferry.clock import Clock
     from fileferry.daemon.logs import Log
@@ -109,7 +109,7 @@ class Auditor:
         unclaimed: dict[tuple[str, int | None, str], list[RemoteFile]] = defaultdict(list)
         for file in files.values():
             if file.file_id not in known:
-                unclaimed[(file.name, file.size, file.purpose)].append(file)
+                unclaimed[_likeness(file)].append(file)
         left = 0
         for intent in unknown:
             if intent.unknown_at is None or listed_at < intent.unknown_at:
@@ -136,13 +136,14 @@ class Auditor:
         listed_at: float,
     ) -> settlement.Found | settlement.Missing:
         alike = [
-            *unclaimed.get((intent.name, intent.size, intent.purpose), ()),
-            *unclaimed.get((intent.name, None, intent.purpose), ()),
+            *unclaimed.get((settlement.heard(intent.name), intent.size, intent.purpose), ()),
+            *unclaimed.get((settlement.heard(intent.name), None, intent.purpose), ()),
         ]
         return settlement.settle(
             alike,
             opened_at=intent.opened_at,
             unknown_at=intent.unknown_at or 0.0,
+            server_ahead_seconds=self._remote.skew_seconds(),
             listed_at=listed_at,
             expires_seconds=intent.expires_seconds,
             absences=intent.absences,
@@ -240,13 +241,16 @@ class Auditor:
         return False
 
 
+def _likeness(file: RemoteFile) -> tuple[str, int | None, str]:
+    """Return what a file must share with an intent to come of it."""
+    return settlement.heard(file.name), file.size, file.purpose
+
+
 def _claim(
     unclaimed: dict[tuple[str, int | None, str], list[RemoteFile]], file: RemoteFile
 ) -> None:
-    same: Iterable[RemoteFile] = unclaimed[(file.name, file.size, file.purpose)]
-    unclaimed[(file.name, file.size, file.purpose)] = [
-        other for other in same if other.file_id != file.file_id
-    ]
+    alike = _likeness(file)
+    unclaimed[alike] = [other for other in unclaimed[alike] if other.file_id != file.file_id]
 
 
 def _audited(db: sqlite3.Connection, listed_at: float) -> None:

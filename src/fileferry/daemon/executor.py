@@ -20,7 +20,7 @@ from fileferry.errors import (
     SourceError,
 )
 from fileferry.index import intents, leaving, wants
-from fileferry.plan import expiry, rules
+from fileferry.plan import expiry, rules, settlement
 from fileferry.remote.base import Upload
 
 if TYPE_CHECKING:
@@ -163,13 +163,13 @@ class Executor:
         finally:
             self._progress.ended(want.key.size)
         try:
-            await self._workers.run(opened.verify, want.key.digest)
+            moved = await self._workers.run(opened.verify, want.key.digest)
             if file.size is not None and file.size != want.key.size:
                 raise SourceChanged(f"the API stored {file.size} of {want.key.size} bytes")
         except SourceError as error:
             await self._results.discard(want, intent_id, file, error)
             return
-        await self._results.sent(want, intent_id, file)
+        await self._results.sent(want, intent_id, file, opened.origin if moved else None)
         self._progress.sent(want.key.size)
         self._log.info(
             "renewed" if want.renewal else "uploaded",
@@ -190,8 +190,9 @@ class Executor:
     async def _record_intent(self, want: Want, opened: Opened) -> tuple[Upload, int | None]:
         life = self._life(want)
         folder = opened.mirror.folder
-        policy = rules.policy_for(folder, opened.path)
-        name = rules.sent_name(policy, opened.path, want.key.digest)
+        policy = rules.policy_for(folder, opened.origin.path)
+        name = rules.sent_name(policy, opened.origin.path, want.key.digest)
+        alike = settlement.heard(name)
         size, purpose = want.key.size, want.key.purpose
 
         def record(db: sqlite3.Connection) -> tuple[Upload, int | None]:
@@ -199,7 +200,7 @@ class Executor:
             if left is not None:
                 upload = Upload(left.name, size, purpose, left.expires_seconds)
             else:
-                used = intents.used_expiries(db, name=name, size=size, purpose=purpose)
+                used = intents.used_expiries(db, name=alike, size=size, purpose=purpose)
                 told = (
                     None if life is None else expiry.with_nonce(life, used, self._random.randrange)
                 )
@@ -209,7 +210,7 @@ class Executor:
             intent_id = intents.open_one(
                 db,
                 content_id=want.content_id,
-                name=upload.name,
+                name=settlement.heard(upload.name),
                 size=size,
                 purpose=purpose,
                 expires_seconds=upload.expires_seconds,
@@ -227,11 +228,11 @@ class Executor:
     def _life(self, want: Want) -> int | None:
         """Return the longest expiry that any of the paths asks for; None is for ever."""
         longest = 0
-        for folder_id, path, _ in want.sources:
-            mirror = self._mirrors.get(folder_id)
+        for origin in want.origins:
+            mirror = self._mirrors.get(origin.folder_id)
             if mirror is None:
                 continue
-            seconds = rules.policy_for(mirror.folder, path).expires_after_seconds
+            seconds = rules.policy_for(mirror.folder, origin.path).expires_after_seconds
             if seconds is None:
                 return None
             longest = max(longest, seconds)

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fileferry.daemon.mirror import Mirror
-    from fileferry.index.contents import Want
+    from fileferry.index.contents import Origin, Want
     from fileferry.local.reader import Source
-    from fileferry.model import Stamp
     from fileferry.remote.base import Body
 
 SMALL_BYTES = 256 * 1024
@@ -26,7 +25,7 @@ class Opened:
     """A source that is ready to be sent, and the path it was found at.
 
     Args:
-        mirror, path, stamp: where it was found, and as what.
+        mirror, origin: where it was found, and as what.
         body: its bytes.
         source: open while a large body is sent; a small one is in memory, hashed and closed.
         in_parts: it goes in parts, which are compared before a file is made of them.
@@ -34,8 +33,7 @@ class Opened:
     """
 
     mirror: Mirror
-    path: bytes
-    stamp: Stamp
+    origin: Origin
     body: Body
     source: Source | None
     in_parts: bool = False
@@ -44,52 +42,56 @@ class Opened:
     @property
     def shown(self) -> str:
         """Return how the path is called in logs."""
-        return f"{self.mirror.folder.name}:{_text(self.path)}"
+        return f"{self.mirror.folder.name}:{_text(self.origin.path)}"
 
     @property
     def may_be_stored(self) -> bool:
         """Say whether all was sent, so that a file may have come of it though no answer did."""
-        return self.completing if self.in_parts else self.body.tell() >= self.stamp.size
+        return self.completing if self.in_parts else self.body.tell() >= self.origin.stamp.size
 
     def close(self) -> None:
         """Let go of the descriptor."""
         if self.source is not None:
             self.source.close()
 
-    def verify(self, expected: str) -> None:
-        """Check that the bytes that were sent have the digest.
+    def verify(self, expected: str) -> bool:
+        """Check that the bytes that were sent have the digest: then they are a version of the file.
+
+        Returns:
+            Whether the file has moved on since, as far as its descriptor tells.
 
         Raises:
-            SourceChanged: they do not, or the file moved meanwhile.
+            SourceChanged: they do not.
         """
         if self.in_parts or self.source is None:
-            return
-        if self.source.digest() != expected:
+            return False
+        if self.source.digest_read() != expected:
             raise SourceChanged("the bytes that were sent are not those that were planned")
+        return not self.source.still()
 
 
 def open_first(mirrors: Mapping[int, Mirror], want: Want) -> Opened | SourceError:
     """Open the first path that still has the bytes. Blocks."""
     failure: SourceError = SourceChanged("no path has these bytes any more")
-    for folder_id, path, stamp in want.sources:
-        mirror = mirrors.get(folder_id)
+    for origin in want.origins:
+        mirror = mirrors.get(origin.folder_id)
         if mirror is None:
             continue
         try:
-            return _open_one(mirror, path, stamp, want.key.digest)
+            return _open_one(mirror, origin, want.key.digest)
         except SourceError as error:
             failure = error
     return failure
 
 
-def _open_one(mirror: Mirror, path: bytes, stamp: Stamp, expected: str) -> Opened:
-    folder = mirror.folder
+def _open_one(mirror: Mirror, origin: Origin, expected: str) -> Opened:
+    folder, path = mirror.folder, origin.path
     source = open_source(folder.root, path, algorithm=folder.digest, follow_inside=mirror.follows)
     try:
-        if source.stamp != stamp:
+        if source.stamp != origin.stamp:
             raise SourceChanged(f"`{_text(path)}` changed")
-        if stamp.size > SMALL_BYTES:
-            return Opened(mirror, path, stamp, source, source)
+        if origin.stamp.size > SMALL_BYTES:
+            return Opened(mirror, origin, source, source)
         pieces: list[bytes] = []
         if digest(source, pieces.append) != expected:
             raise SourceChanged(f"`{_text(path)}` changed")
@@ -97,7 +99,7 @@ def _open_one(mirror: Mirror, path: bytes, stamp: Stamp, expected: str) -> Opene
         source.close()
         raise
     source.close()
-    return Opened(mirror, path, stamp, io.BytesIO(b"".join(pieces)), None)
+    return Opened(mirror, origin, io.BytesIO(b"".join(pieces)), None)
 
 
 def _text(path: bytes) -> str:

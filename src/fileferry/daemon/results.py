@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.opening import Opened
     from fileferry.daemon.progress import Progress
-    from fileferry.index.contents import Want
+    from fileferry.index.contents import Origin, Want
     from fileferry.index.writer import Writer
     from fileferry.model import RemoteFile
     from fileferry.remote.pacing import Pace
@@ -59,14 +59,16 @@ class Results:
         self._progress = progress
         self._log = log
 
-    async def sent(self, want: Want, intent_id: int, file: RemoteFile) -> None:
-        """It is there: its id is recorded, and answers from now on."""
+    async def sent(
+        self, want: Want, intent_id: int, file: RemoteFile, moved: Origin | None = None
+    ) -> None:
+        """It is there: its id is recorded, and answers from now on; `moved` has younger bytes already."""
         now = self._clock.wall()
         renew_at = renewals.renew_at(created_at=file.created_at, expires_at=file.expires_at)
         retire_seconds = max(
             (
                 mirror.folder.retire_delay_seconds
-                for mirror in (self._mirrors.get(folder_id) for folder_id, _, _ in want.sources)
+                for mirror in (self._mirrors.get(origin.folder_id) for origin in want.origins)
                 if mirror is not None
             ),
             default=0.0,
@@ -74,7 +76,7 @@ class Results:
 
         def record(db: sqlite3.Connection) -> int:
             intents.close(db, intent_id, "done", now=now, file_id=file.file_id)
-            return contents.record_upload(
+            settled = contents.record_upload(
                 db,
                 want.content_id,
                 file,
@@ -82,7 +84,11 @@ class Results:
                 renew_at=renew_at,
                 now=now,
                 retire_seconds=retire_seconds,
+                origins=want.origins,
             )
+            if moved is not None:
+                wants.look_again(db, moved.folder_id, moved.path, now=now)
+            return settled
 
         await self._writer.run(record)
 
@@ -176,8 +182,8 @@ class Results:
         now = self._clock.wall()
 
         def record(db: sqlite3.Connection) -> None:
-            for folder_id, path, _ in want.sources:
-                wants.look_again(db, folder_id, path, now=now)
+            for origin in want.origins:
+                wants.look_again(db, origin.folder_id, origin.path, now=now)
             if want.renewal:
                 until = now + CLOSED_RETRY_SECONDS
                 wants.put_off(db, want.content_id, until=until, error=None)

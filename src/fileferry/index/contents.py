@@ -31,6 +31,21 @@ TAKEN_BACK = (RetireReason.REMOVED, RetireReason.CHANGED)
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """A path that has the bytes of a content.
+
+    Args:
+        folder_id, path, stamp: where, and as what they were read.
+        held_id: the content whose id answered for the path then, or None.
+    """
+
+    folder_id: int
+    path: bytes
+    stamp: Stamp
+    held_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
     """A content whose upload is due, with the paths that may serve as its source.
 
@@ -41,7 +56,7 @@ class Want:
     key: ContentKey
     attempts: int
     renew_at: float | None
-    sources: tuple[tuple[int, bytes, Stamp], ...]
+    origins: tuple[Origin, ...]
 
     @property
     def renewal(self) -> bool:
@@ -183,6 +198,7 @@ def record_upload(
     renew_at: float | None,
     now: float,
     retire_seconds: float,
+    origins: tuple[Origin, ...] = (),
 ) -> int:
     """Record a new id, log it, point paths at it and retire the one it replaces, all together.
 
@@ -193,6 +209,8 @@ def record_upload(
         renew_at: server seconds when it needs a younger one, or None.
         now: wall seconds.
         retire_seconds: how long a replaced id lives on for readers that still hold it.
+        origins: where the bytes were when sending began: a path that has moved on since, and has nothing younger,
+            gets the id of this older version of it meanwhile.
 
     Returns:
         How many paths got their id by this.
@@ -214,8 +232,33 @@ def record_upload(
         ).fetchall():
             log_change(db, now, folder_id, path, path_text, Event.RENEWED, old[1], file.file_id)
     settled = settle(db, content_id, now=now)
+    for origin in origins:
+        settled += _trail(db, content_id, origin, now=now)
     release(db, content_id, RetireReason.REMOVED, folder_id=None, now=now)
     return settled
+
+
+def _trail(db: sqlite3.Connection, content_id: int, origin: Origin, *, now: float) -> bool:
+    """Let a path that moved on while it was sent have the version that was sent, unless it has a younger one."""
+    row = db.execute(
+        "SELECT path_text FROM entry WHERE folder_id = ? AND path = ? AND held_id IS ? AND held_id IS NOT ?"
+        " AND absent = 0 AND state IN ('pending', 'stale', 'error', 'unknown', 'rejected')",
+        (origin.folder_id, origin.path, origin.held_id, content_id),
+    ).fetchone()
+    if row is None:
+        return False
+    old_id = None if origin.held_id is None else live_id(db, origin.held_id)
+    event = Event.ADDED if origin.held_id is None else Event.UPDATED
+    new_id = live_id(db, content_id)
+    log_change(db, now, origin.folder_id, origin.path, row[0], event, old_id, new_id)
+    db.execute(
+        "UPDATE entry SET held_id = ?, held_mtime_ns = ?, state = CASE state WHEN 'pending' THEN 'stale' ELSE state END"
+        " WHERE folder_id = ? AND path = ?",
+        (content_id, origin.stamp.mtime_ns, origin.folder_id, origin.path),
+    )
+    if origin.held_id is not None:
+        release(db, origin.held_id, RetireReason.CHANGED, folder_id=origin.folder_id, now=now)
+    return True
 
 
 def add_remote(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fileferry.index import contents
-from fileferry.index.contents import Want
+from fileferry.index.contents import Origin, Want
 from fileferry.index.entries import CLOCK_JUMP_SECONDS
 from fileferry.model import Stamp
 
 if TYPE_CHECKING:
     import sqlite3
 
-SOURCES = 8
+ORIGINS = 8
 FAILING_AFTER = 3
 DESPAIR_AFTER = 4
 NEW_SHARE = 0.2
@@ -56,12 +56,12 @@ def due(
     for content_id, attempts, renew_at, *_ in (*first, *uploads, *renewals[len(first) :]):
         if content_id in busy or content_id in wants or len(wants) >= limit:
             continue
-        sources = _sources(db, content_id)
-        if not sources:
+        origins = _origins(db, content_id)
+        if not origins:
             _stand_down(db, content_id, renewal=renew_at is not None, now=now)
             continue
         key = contents.key_of(db, content_id)
-        wants[content_id] = Want(content_id, key, attempts, renew_at, sources)
+        wants[content_id] = Want(content_id, key, attempts, renew_at, origins)
     return list(wants.values())
 
 
@@ -135,9 +135,10 @@ def refuse(db: sqlite3.Connection, content_id: int, reason: str) -> None:
 
 
 def look_again(db: sqlite3.Connection, folder_id: int, path: bytes, *, now: float) -> None:
-    """Have a path read again: it was not as the index said when it was to be sent."""
+    """Have a path read again: it was not as the index said when it was sent, or to be sent."""
     db.execute(
-        "UPDATE entry SET due_at = ?, want_id = NULL, unsettled_at = COALESCE(unsettled_at, ?)"
+        "UPDATE entry SET due_at = ?, want_id = NULL, unsettled_at = COALESCE(unsettled_at, ?),"
+        " state = CASE state WHEN 'synced' THEN 'stale' ELSE state END"
         " WHERE folder_id = ? AND path = ? AND absent = 0",
         (now, now, folder_id, path),
     )
@@ -157,14 +158,14 @@ def call_again(db: sqlite3.Connection, folder_id: int, *, now: float) -> None:
     )
 
 
-def _sources(db: sqlite3.Connection, content_id: int) -> tuple[tuple[int, bytes, Stamp], ...]:
+def _origins(db: sqlite3.Connection, content_id: int) -> tuple[Origin, ...]:
     rows = db.execute(
-        "SELECT folder_id, path, size, mtime_ns, ctime_ns, inode, device FROM entry"  # noqa: S608
+        "SELECT folder_id, path, held_id, size, mtime_ns, ctime_ns, inode, device FROM entry"  # noqa: S608
         " JOIN folder ON folder.id = entry.folder_id"
         f" WHERE (want_id = ?1 OR (held_id = ?1 AND state = 'synced')) AND {_SENDABLE} LIMIT ?2",
-        (content_id, SOURCES),
+        (content_id, ORIGINS),
     )
-    return tuple((row[0], row[1], Stamp(*row[2:])) for row in rows)
+    return tuple(Origin(row[0], row[1], Stamp(*row[3:]), row[2]) for row in rows)
 
 
 def _stand_down(db: sqlite3.Connection, content_id: int, *, renewal: bool, now: float) -> None:

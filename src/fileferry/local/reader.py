@@ -133,8 +133,19 @@ class Source:
         Raises:
             SourceChanged: it was not read to its end, or it moved meanwhile.
         """
-        if self._hashed != self.stamp.size or not self.still():
+        digest = self.digest_read()
+        if not self.still():
             raise SourceChanged(f"`{self._shown}` changed while it was read")
+        return digest
+
+    def digest_read(self) -> str:
+        """Return the digest of the bytes that were read, once as many were as the file had, moved or not.
+
+        Raises:
+            SourceChanged: it was not read to its end.
+        """
+        if self._hashed != self.stamp.size:
+            raise SourceChanged(f"`{self._shown}` was not read to its end")
         return f"{self._algorithm}:{self._hasher.hexdigest()}"
 
 

@@ -3,6 +3,9 @@
 A listing proves nothing about what is younger than its first page, and a file may be missing from listings for a
 while after it was made. So: found is found; missing needs two listings, the second `list_lag` after the answer
 was given up.
+
+Names come back as they were sent, but for quotes: the form of an upload writes `"` as `%22`, and servers differ in
+whether they read that back. (HTML, "multipart/form-data encoding algorithm".)
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 CLOCK_SECONDS = 30.0  # how far the estimate of the server's clock may be off
 ENOUGH_ABSENCES = 2
+LONGEST_CALL_SECONDS = (
+    4_500.0  # the hour that an upload in parts may take, and time to make a file of them
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +40,17 @@ class Missing:
     final: bool
 
 
+def heard(name: str) -> str:
+    """Return a name as it is compared, whichever way its quotes came back."""
+    return name.replace("%22", '"')
+
+
 def settle(
     candidates: Iterable[RemoteFile],
     *,
     opened_at: float,
     unknown_at: float,
+    server_ahead_seconds: float,
     listed_at: float,
     expires_seconds: int | None,
     absences: int,
@@ -50,6 +62,7 @@ def settle(
         candidates: files of the listing with its name, size and purpose that no other record claims.
         opened_at: when the upload began, server seconds, estimated.
         unknown_at: when its answer was given up, wall seconds.
+        server_ahead_seconds: how far the server's clock is ahead of the wall clock, estimated.
         listed_at: when the listing began, wall seconds; not before `unknown_at`.
         expires_seconds: the life that was sent, nonce and all, or None.
         absences: how many listings missed it before this one.
@@ -61,7 +74,14 @@ def settle(
             if file.expires_at is not None and file.expires_at - file.created_at == expires_seconds:
                 return Found(file, Proof.PROVEN)
     else:
-        eternal = [file for file in young if file.expires_at is None or file.purpose == "batch"]
+        # Nothing but name, size and time speak for it: a file that was made after our call was over is another's.
+        latest_at = min(unknown_at + server_ahead_seconds, opened_at + LONGEST_CALL_SECONDS)
+        eternal = [
+            file
+            for file in young
+            if (file.expires_at is None or file.purpose == "batch")
+            and file.created_at <= latest_at + CLOCK_SECONDS
+        ]
         if eternal:
             return Found(min(eternal, key=lambda file: file.created_at), Proof.MATCHED)
     late_enough = listed_at >= unknown_at + list_lag_seconds
