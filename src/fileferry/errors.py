@@ -218,6 +218,23 @@ class RemoteUnavailable(RemoteError):
 
 
 class OutcomeUnknown(RemoteError):
-    """The request may have been carried out, or not: only a later listing can tell."""
+    """The request may have been carried out, or not: only a later listing can tell.
+
+    Args:
+        retry_after_seconds: how long the server asked us to wait, or None.
+    """
 
     exit_code = 5
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        hint: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, code=code, request_id=request_id, hint=hint)
+        self.retry_after_seconds = retry_after_seconds

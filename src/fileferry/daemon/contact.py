@@ -18,6 +18,7 @@ from fileferry.errors import (
     RemoteRefused,
 )
 from fileferry.index import folders, intents
+from fileferry.remote.pacing import WINDOW_SECONDS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,6 +34,7 @@ ACCOUNT_KEY = "account"
 REFUSED_SECONDS = 300.0
 LEAST_WAIT_SECONDS = 0.05
 JUMP_SECONDS = 5.0
+CLOCK_SECONDS = 3.0  # how far two estimates of the server's clock may be apart
 
 
 class Contact:
@@ -66,6 +68,7 @@ class Contact:
         self._log = log
         self._drift_seconds = 0.0  # of the wall clock against the monotonic one, when greeted last
         self._not_before = 0.0
+        self._has_recalled = False
         self.remote: Remote | None = None
         self.pace: Pace | None = None
         self.on_connect: Callable[[Remote, Pace], Awaitable[None]] | None = None
@@ -139,21 +142,24 @@ class Contact:
     async def _greet(self) -> None:
         if self.remote is None:
             self.remote, self.pace = self._connect()
-            await self._continue_minute(self.pace)
             if self.on_connect is not None:
                 await self.on_connect(self.remote, self.pace)
         assert self.pace is not None
         async with self.pace.call():
             account = await self.remote.hello()
+        if not self._has_recalled:
+            await self._recall_minute(self.pace)
         text = ", ".join(part for part in (account.organization, account.project) if part)
         self.account = text or None
         await self._writer.run(lambda db: _pin_account(db, text))
 
-    async def _continue_minute(self, pace: Pace) -> None:
-        """Keep the limit over a restart: what was sent a moment ago counts."""
-        since = self.server_now() - 60.0
-        if await self._writer.run(lambda db: intents.opened_since(db, since)):
-            pace.continue_minute()
+    async def _recall_minute(self, pace: Pace) -> None:
+        """Keep the limit over a restart: what was sent a moment ago counts. After the greeting, which told the time."""
+        now = self.server_now()
+        since = now - WINDOW_SECONDS - CLOCK_SECONDS
+        moments = await self._writer.run(lambda db: intents.opened_since(db, since))
+        pace.recall_uploads(max(0.0, now - at - CLOCK_SECONDS) for at in moments)
+        self._has_recalled = True
 
 
 def _pin_account(db: sqlite3.Connection, account: str) -> None:

@@ -154,7 +154,7 @@ class LargeFiles:
             ids, md5 = await self._ship(want, parcel, source)
             await self._writer.run(lambda db: parts.completing(db, parcel.parcel_id))
             opened.completing = True
-            async with self._pace.call():
+            async with self._pace.part():
                 assert parcel.upload_id is not None
                 return await self._remote.complete_upload(parcel.upload_id, ids, md5=md5)
         except (CredentialsRefused, QuotaExhausted):

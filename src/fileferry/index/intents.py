@@ -153,7 +153,7 @@ def known_ids(db: sqlite3.Connection) -> frozenset[str]:
     return frozenset(str(row[0]) for row in db.execute("SELECT file_id FROM remote"))
 
 
-def opened_since(db: sqlite3.Connection, server_now: float) -> int:
-    """Return how many uploads were begun after a server second."""
-    row = db.execute("SELECT count(*) FROM intent WHERE opened_at > ?", (server_now,)).fetchone()
-    return int(row[0])
+def opened_since(db: sqlite3.Connection, server_now: float) -> list[float]:
+    """Return when uploads were begun that were begun after a server second."""
+    rows = db.execute("SELECT opened_at FROM intent WHERE opened_at > ?", (server_now,))
+    return [float(row[0]) for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -115,13 +116,9 @@ def of_status(error: Any, *, may_have_arrived: bool) -> RemoteError:
     if status == 404:
         return RemoteMissing(message, **known)
     if status in _ASK_AGAIN or status >= 500:
-        if may_have_arrived:
-            return OutcomeUnknown(f"the API failed: {message}", **known)
-        return RemoteUnavailable(
-            f"the API failed: {message}",
-            retry_after_seconds=_retry_after(error.response.headers),
-            **known,
-        )
+        kind = OutcomeUnknown if may_have_arrived else RemoteUnavailable
+        wait = _retry_after(error.response.headers)
+        return kind(f"the API failed: {message}", retry_after_seconds=wait, **known)
     return RemoteRefused(message, **known)
 
 
@@ -147,10 +144,19 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         try:
             seconds = float(text) * factor
         except ValueError:
-            continue
+            seconds = _seconds_to(text, headers.get("date"))
         if 0 <= seconds < float("inf"):
             return seconds
     return None
+
+
+def _seconds_to(text: str, date: str | None) -> float:
+    """Return how long after an answer's own date an HTTP date is; below 0 where one of them makes no sense."""
+    try:
+        moment, now = parsedate_to_datetime(text), parsedate_to_datetime(date or "")
+        return max(0.0, moment.timestamp() - now.timestamp())
+    except (TypeError, ValueError):
+        return -1.0
 
 
 def has_no_parts(error: Any) -> bool:

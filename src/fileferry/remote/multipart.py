@@ -171,7 +171,7 @@ class Shipment:
         offset, size = self._spans[number]
         body = self._under_way[number] = self._cut(offset, size)
         try:
-            async with self._pace.call():
+            async with self._pace.part():
                 part_id = await self._remote.send_part(self._upload_id, body, size)
         finally:
             del self._under_way[number]

@@ -1,54 +1,74 @@
 """When a call may be made: the rate in any 60 seconds, what the server asks for, one probe when it is down.
 
-The rate is a bucket: a fifth of the limit at once, the rest spread over the minute, so that burst and refill
-together stay under the limit in every window, not only on average.
+The rate is a bucket that remembers the last minute: a quarter of the limit at once, the rest spread over what is left
+of the minute, and evenly after that, so that no window sees more than the limit and none of it is wasted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from collections import deque
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fileferry.errors import OutcomeUnknown, RemoteError, RemoteUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from fileferry.clock import Clock
 
-WINDOW_SECONDS = 60.0
-LEAST_WAIT_SECONDS = 0.001
-BURST_SHARE = 0.2  # so that the rate that lasts is the 80 % that renewals are planned with
-HAIR = 1e-9  # of a token: a wait that rounding made too short for any clock would never end
+WINDOW_SECONDS = 61.0  # a second more than a minute: calls are late on their way, not all alike
+BURST_SHARE = 0.25
+HAIR_SECONDS = 1e-6  # a wait that rounding made too short for any clock would never end
 DELETE_SHARE = 0.3
+LEAST_OTHERS = (
+    60  # a minute: a greeting, a listing and a few questions, however few uploads are allowed
+)
 
 
 class Bucket:
-    """Tokens for calls: `per_minute` in any 60 seconds; 0 means no limit. Times are monotonic seconds."""
+    """Room for calls: so many in any 60 seconds; 0 means no limit. Times are monotonic seconds.
 
-    def __init__(self, per_minute: int, *, now: float) -> None:
-        self._limited = per_minute > 0
-        self._burst = max(1.0, per_minute * BURST_SHARE)
-        self._refill = max(per_minute - self._burst, 0.0) / WINDOW_SECONDS or 1 / WINDOW_SECONDS
-        self._tokens = self._burst
-        self._at = now
+    Args:
+        per_minute: the limit.
+
+    Attributes:
+        per_minute: as given; may be set at any time.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self._taken: deque[float] = deque()
+
+    @property
+    def burst(self) -> int:
+        """Return how many may go at once after a minute without any."""
+        return max(1, int(self.per_minute * BURST_SHARE))
 
     def take(self, now: float) -> float:
-        """Take a token, or return how many seconds to wait before asking again; 0.0 means taken."""
-        if not self._limited:
+        """Take a place, or return how many seconds to wait before asking again; 0.0 means taken."""
+        if self.per_minute <= 0:
             return 0.0
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._refill)
-        self._at = now
-        if self._tokens >= 1.0 - HAIR:
-            self._tokens -= 1.0
-            return 0.0
-        return (1.0 - self._tokens) / self._refill
+        taken = self._taken
+        while taken and taken[0] <= now - WINDOW_SECONDS:
+            taken.popleft()
+        if len(taken) >= self.burst and (wait := self._opens_at() - now) > HAIR_SECONDS:
+            return wait
+        taken.append(now)
+        return 0.0
 
-    def empty(self, now: float) -> None:
-        """Give up what could be taken at once."""
-        self._tokens = 0.0
-        self._at = now
+    def recall(self, moments: Iterable[float]) -> None:
+        """Count calls that were made before, by a process before this one: they are in the window too."""
+        self._taken = deque(sorted([*self._taken, *moments]))
+
+    def _opens_at(self) -> float:
+        """Return when the next call may be made, so that all that are left are spread until the oldest is forgotten."""
+        free = self.per_minute - len(self._taken)
+        last, leaves = self._taken[-1], self._taken[max(0, -free)] + WINDOW_SECONDS
+        free = max(0, free)
+        evenly = last + WINDOW_SECONDS / self.per_minute
+        return max(evenly, (free * last + leaves) / (free + 1))
 
 
 class Slots:
@@ -94,6 +114,14 @@ class Slots:
             self.allowed += 1
 
 
+class Lane:
+    """Calls of one kind: they take their turn, so that none is passed over, and share one limit."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.bucket = Bucket(per_minute)
+        self.turn = asyncio.Lock()
+
+
 class Pace:
     """Says when the next call may start, and learns from what became of the last ones.
 
@@ -115,13 +143,15 @@ class Pace:
         concurrency: int,
         delay: Callable[[int], float],
     ) -> None:
-        now = clock.monotonic()
         self._clock = clock
-        self._uploads = Bucket(uploads_per_minute, now=now)
-        self._deletes = Bucket(_share(uploads_per_minute, DELETE_SHARE), now=now)
-        self._others = Bucket(uploads_per_minute, now=now)
+        self._uploads = Lane(uploads_per_minute)
+        self._deletes = Lane(_deletes(uploads_per_minute))
+        self._others = Lane(_others(uploads_per_minute))
+        for lane in (self._deletes, self._others):
+            # Nobody wrote down when the last of them were made: all but one of what may go at once may have gone.
+            lane.bucket.recall([clock.monotonic()] * (lane.bucket.burst - 1))
         self._slots = Slots(concurrency)
-        self._turn = asyncio.Lock()
+        self._probe = asyncio.Lock()
         self.delay_seconds = delay
         self.failures = 0
         self._closed_until = 0.0
@@ -140,41 +170,59 @@ class Pace:
         """Make no call for a while: the server said that nothing is left of its limit."""
         self._closed_until = max(self._closed_until, self._clock.monotonic() + seconds)
 
-    def continue_minute(self) -> None:
-        """Begin with nothing at once: a process before this one sent uploads less than a minute ago."""
-        self._uploads.empty(self._clock.monotonic())
+    def limit(self, uploads_per_minute: int) -> None:
+        """Change the limits from now on; what was sent in the last minute counts."""
+        self._uploads.bucket.per_minute = uploads_per_minute
+        self._deletes.bucket.per_minute = _deletes(uploads_per_minute)
+        self._others.bucket.per_minute = _others(uploads_per_minute)
+
+    def recall_uploads(self, ages_seconds: Iterable[float]) -> None:
+        """Keep the limit over a restart: so long ago, a process before this one began uploads."""
+        now = self._clock.monotonic()
+        self._uploads.bucket.recall(now - age for age in ages_seconds)
 
     @asynccontextmanager
     async def upload(self) -> AsyncIterator[None]:
-        """Wait for a slot and a token, then let one upload happen."""
-        async with self._slots.one():
-            async with self._turn:
-                await self._pass(self._uploads)
-                if self.is_down:
-                    # One probe, not one for each slot: the others wait for their turn meanwhile.
-                    async with self._learning():
-                        yield
-                    return
-            async with self._learning():
-                yield
+        """Wait for a slot and for room, then let one upload happen."""
+        async with self._slots.one(), self._one(self._uploads):
+            yield
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[None]:
+        """Wait for room, then let one call happen that belongs to an upload: it counts as one."""
+        async with self._one(self._uploads):
+            yield
 
     @asynccontextmanager
     async def delete(self) -> AsyncIterator[None]:
-        """Wait for a token, then let one delete happen."""
-        await self._pass(self._deletes)
-        async with self._learning():
+        """Wait for room, then let one delete happen."""
+        async with self._one(self._deletes):
             yield
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[None]:
-        """Wait for a token, then let one other call happen."""
-        await self._pass(self._others)
-        async with self._learning():
+        """Wait for room, then let one other call happen."""
+        async with self._one(self._others):
             yield
 
-    async def _pass(self, bucket: Bucket) -> None:
-        while wait := self.open_in_seconds() or bucket.take(self._clock.monotonic()):
-            await self._clock.sleep(wait)
+    @asynccontextmanager
+    async def _one(self, lane: Lane) -> AsyncIterator[None]:
+        async with AsyncExitStack() as until_it_ended:
+            is_probe = False
+            async with lane.turn:
+                while True:
+                    if wait := self.open_in_seconds():
+                        await self._clock.sleep(wait)
+                    elif self.is_down and not is_probe:
+                        # One asks for all: the others wait until it knows.
+                        await until_it_ended.enter_async_context(self._probe)
+                        is_probe = True
+                    elif wait := lane.bucket.take(self._clock.monotonic()):
+                        await self._clock.sleep(wait)
+                    else:
+                        break
+            async with self._learning():
+                yield
 
     @asynccontextmanager
     async def _learning(self) -> AsyncIterator[None]:
@@ -188,7 +236,7 @@ class Pace:
             raise
         except OutcomeUnknown as error:
             self._slots.fewer(self._clock.monotonic())
-            self._note(error, None, before)
+            self._note(error, error.retry_after_seconds, before)
             raise
         except RemoteError:
             self._well()
@@ -209,5 +257,9 @@ class Pace:
         self.last_error = None
 
 
-def _share(per_minute: int, share: float) -> int:
-    return max(1, round(per_minute * share)) if per_minute > 0 else 0
+def _deletes(uploads_per_minute: int) -> int:
+    return max(1, round(uploads_per_minute * DELETE_SHARE)) if uploads_per_minute > 0 else 0
+
+
+def _others(uploads_per_minute: int) -> int:
+    return max(LEAST_OTHERS, uploads_per_minute) if uploads_per_minute > 0 else 0

@@ -1,0 +1,53 @@
+"""The limits hold between processes: what one has sent, the next one counts."""
+
+import time
+from functools import partial
+
+import pytest
+
+from emulator_process import EmulatorProcess
+from integration.stories import Ferry, eventually
+from property.test_limits import most_in_a_minute
+
+
+def sent_at(it: Ferry) -> list[float]:
+    """Return when the uploads of this project arrived, server seconds."""
+    return [
+        float(str(request["at"]))
+        for request in it.emulator.requests()
+        if request["method"] == "POST" and request["project"] == it.project
+    ]
+
+
+def has_more(emulator: EmulatorProcess, seen: int) -> bool:
+    return len(emulator.requests()) > seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("skew_seconds", [0, -7_200])
+def test_ten_quick_restarts_send_no_more_than_one_process_may(it: Ferry, skew_seconds: int) -> None:
+    """Daemons and syncs in turn, each killed while it sends; the server's clock may be another."""
+    it.configure(remote="uploads_per_minute = 20")
+    for number in range(60):
+        it.write(f"{number}.txt", b"%d" % number)
+    with EmulatorProcess() as emulator:
+        it.emulator = emulator
+        it.base_url = emulator.base_url
+        it.configure(remote="uploads_per_minute = 20")
+        emulator.set_key(it.secret, project=it.project)
+        emulator.call("POST", "clock", {"offset": skew_seconds})
+        for number in range(10):
+            seen = len(emulator.requests())
+            process = it.start("run" if number % 2 else "sync")
+            try:
+                eventually(partial(has_more, emulator, seen))
+                time.sleep(0.7)
+            finally:
+                process.kill()
+                process.communicate()
+        arrived = sent_at(it)
+        print(f"{len(arrived)} uploads in {arrived[-1] - arrived[0]:.0f} s")
+        assert len(arrived) >= 5
+        assert most_in_a_minute(arrived) <= 20
+        # Nor more than one process would have sent: a quarter at once, and the rest spread.
+        assert len(arrived) <= 5 + 1 + (arrived[-1] - arrived[0]) * 20 / 60
