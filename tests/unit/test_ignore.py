@@ -83,6 +83,7 @@ def test_a_line_means_what_git_means_by_it(rules_text: bytes, path: bytes, expec
         (b"a\\", "a backslash at the end escapes nothing"),
         (b"[[:word:]]", "there is no class of characters of this name"),
         (b"x[/]", "no character fits between the brackets"),
+        (b"a" * 4_097, "it has more than 4,096 bytes, as no path can have"),
     ],
 )
 def test_a_line_that_can_never_match_is_harmless_and_says_why(line: bytes, problem: str) -> None:

@@ -87,6 +87,24 @@ def another(pinned: Identity, **numbers: int) -> Identity:
     return dataclasses.replace(pinned, **numbers)  # type: ignore[arg-type]  # tests
 
 
+def test_a_root_whose_rules_cannot_be_read_is_unreadable(
+    root: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = root + b"/.ferryignore"
+    Path(os.fsdecode(rules)).write_text("secret/\n")
+    really_open = os.open
+
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == rules:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return really_open(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse)
+    proof = prove(root, None, [], entries=0)
+    assert proof.trouble is RootTrouble.UNREADABLE
+    assert proof.detail == f"`{os.fsdecode(rules)}` cannot be read: permission denied"
+
+
 def test_after_a_reboot_the_file_system_s_own_id_is_enough(root: bytes) -> None:
     here = identity(root)
     if here.file_system == 0:

@@ -171,4 +171,8 @@ def _version() -> str:
 
 def entry() -> None:
     """Start from the command line."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    workers = sys.modules.get("fileferry.daemon.workers")  # not loaded where nothing can hang
+    if workers is not None:
+        workers.abandon(code)
+    sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,21 @@ from fileferry.model import Folder, Rule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ANSWER_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A folder with where it stands in the file and where each of its values came from."""
+    """A folder with where it stands in the file and where each of its values came from.
+
+    Args:
+        real: where its path leads, through all links.
+    """
 
     folder: Folder
     address: str
     origins: dict[str, str]
+    real: bytes
 
 
 def read_folders(
@@ -66,7 +74,7 @@ def _read_folder(
         if name in settings
     }
     folder = Folder(**values | {"root": root, "rules": rules})
-    return Placed(folder, address, origins)
+    return Placed(folder, address, origins, real_path(folder.root))
 
 
 def _read_rules(
@@ -141,8 +149,7 @@ def _refuse_twins(checker: Checker, placed: list[Placed]) -> None:
                 f"`folder.name` is `{folder.name}` a second time, expected a name of its own",
             )
         first = names.setdefault(folder.name, one)
-        real = os.path.realpath(folder.root)
-        other = roots.setdefault(real, one)
+        other = roots.setdefault(one.real, one)
         if other is not one:
             whom = f"`{other.folder.name}`" if first is one else "the other one of that name"
             checker.add(
@@ -150,3 +157,17 @@ def _refuse_twins(checker: Checker, placed: list[Placed]) -> None:
                 f"`folder.path` of `{folder.name}` is the same directory as that of {whom},"
                 " expected another one",
             )
+
+
+def real_path(path: bytes) -> bytes:
+    """Return where a path leads; where its disk does not say so in time, the path as it is written.
+
+    A network mount that hangs would keep every command that reads the configuration.
+    """
+    found: list[bytes] = []
+    asking = threading.Thread(
+        target=lambda: found.append(os.path.realpath(path)), daemon=True, name="real path"
+    )
+    asking.start()
+    asking.join(ANSWER_SECONDS)
+    return found[0] if found else os.path.normpath(path)

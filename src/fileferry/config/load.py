@@ -144,8 +144,7 @@ def _keep_apart(checker: Checker, state: StateSettings, placed: list[Placed]) ->
     """Refuse a state directory inside a mirrored folder: nothing is ever written there."""
     real = os.path.realpath(os.fsencode(state.directory))
     for one in placed:
-        root = os.path.realpath(one.folder.root)
-        if real == root or real.startswith(root.rstrip(b"/") + b"/"):
+        if real == one.real or real.startswith(one.real.rstrip(b"/") + b"/"):
             checker.add(
                 f"{one.address}.path",
                 f"`folder.path` of `{one.folder.name}` holds the state directory"

@@ -14,6 +14,7 @@ from fileferry.daemon.enlist import enlist, halt_elsewhere
 from fileferry.daemon.liaison import Liaison
 from fileferry.daemon.lookout import Lookout
 from fileferry.daemon.progress import Progress
+from fileferry.daemon.readings import Readings
 from fileferry.daemon.survey import Surveyor
 from fileferry.index import intents
 from fileferry.index.connection import open_writer
@@ -147,6 +148,16 @@ def assemble(
     lookout = Lookout(
         surveyor, mirrors, writer=writer, workers=workers, clock=clock, random=random, log=log
     )
+    readings = Readings(
+        mirrors,
+        lookout,
+        writer=writer,
+        workers=workers,
+        clock=clock,
+        progress=progress,
+        log=log,
+        multipart=True,
+    )
     departures = Departures(
         mirrors,
         lookout,
@@ -171,14 +182,13 @@ def assemble(
     engine = Engine(
         mirrors=mirrors,
         lookout=lookout,
+        readings=readings,
         departures=departures,
         liaison=liaison,
         writer=writer,
-        workers=workers,
         clock=clock,
         progress=progress,
         log=log,
-        multipart=True,
     )
     return Assembly(engine, writer, workers)
 

@@ -6,6 +6,7 @@ A survey that began after the question has to end first; then the index says wha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fileferry.index import entries, horizon
@@ -58,9 +59,15 @@ class Barrier:
         lookout = self._engine.lookout
         tickets = [lookout.mark(folder_id, path) for folder_id, path in places]
         while True:
-            if all(lookout.covered(ticket) for ticket in tickets):
-                moving, troubled = await self._writer.run(lambda db: _look(db, places))
+            halted = set(lookout.troubles)
+            if all(lookout.covered(ticket) or ticket.folder_id in halted for ticket in tickets):
+                within = [place for place in places if place[0] not in halted]
+                moving, troubled = await self._writer.run(partial(_look, places=within))
                 if not moving:
+                    troubled += [
+                        (self._engine.mirrors[folder_id].folder.name, lookout.troubles[folder_id])
+                        for folder_id in sorted({place[0] for place in places} & halted)
+                    ]
                     return Arrival(complete=True, troubled=tuple(troubled))
                 if self._engine.paused:
                     return Arrival(complete=False, paused=True)

@@ -125,8 +125,12 @@ class Control:
         self._engine.switches.delete_now = bool(body.get("now"))
         try:
             for _ in range(rounds):
-                tickets = self._engine.lookout.mark_all()
-                while not all(self._engine.lookout.covered(ticket) for ticket in tickets):
+                lookout = self._engine.lookout
+                tickets = lookout.mark_all()
+                while not all(
+                    lookout.covered(ticket) or ticket.folder_id in lookout.hanging
+                    for ticket in tickets
+                ):
                     await self._clock.sleep(STEP_SECONDS)
                 while not await self._engine.settled():
                     await self._clock.sleep(STEP_SECONDS)

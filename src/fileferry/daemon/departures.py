@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CHUNK = 500
 DELETES_AT_ONCE = 8  # few, so that a pass is not held up by the pace of deletes
 LOOK_AGAIN_SECONDS = 0.25
+ANSWER_SECONDS = 20.0
 
 
 class Departures:
@@ -67,7 +68,7 @@ class Departures:
             now = self._clock.wall()
             await self._writer.run(lambda db: leaving.hasten(db, now=now))
         gone = 0
-        for mirror in self._mirrors.values():
+        for mirror in self._answering():
             absences, unread = await self._writer.run(partial(self._read, mirror=mirror))
             if absences.paths and self._quiet(mirror, absences, unread):
                 gone += await self._let_go(mirror, delete_now=delete_now)
@@ -93,7 +94,7 @@ class Departures:
             return 0
         if not await is_reachable():
             return 0
-        for mirror in self._mirrors.values():
+        for mirror in self._answering():
             await self._lookout.prove(mirror)
         due = await self._writer.run(
             lambda db: leaving.begin_deletes(
@@ -105,6 +106,14 @@ class Departures:
             if isinstance(result, BaseException) and not isinstance(result, RemoteError):
                 raise result
         return sum(result is None for result in results)
+
+    def _answering(self) -> list[Mirror]:
+        """Return the folders whose disk answers; the others are halted, and ask for themselves when it does."""
+        return [
+            mirror
+            for folder_id, mirror in self._mirrors.items()
+            if folder_id not in self._lookout.hanging
+        ]
 
     async def ready(self, now: float) -> bool:
         """Say whether a DELETE may be sent now."""
@@ -131,7 +140,8 @@ class Departures:
         if not await self._lookout.prove(mirror):
             return 0
         absences, _ = await self._writer.run(lambda db: self._read(db, mirror))
-        await self._workers.run(self._look_again, mirror, [gone.path for gone in absences.paths])
+        if not await self._looked_again(mirror, [gone.path for gone in absences.paths]):
+            return 0
         absences, _ = await self._writer.run(lambda db: self._read(db, mirror))
         reason = guard.deletes_held(
             leaving=absences.leaving,
@@ -164,6 +174,18 @@ class Departures:
                 )
             )
         return gone
+
+    async def _looked_again(self, mirror: Mirror, paths: list[bytes]) -> bool:
+        """Look at each path once more; say whether the disk answered for all of them."""
+        looking = asyncio.ensure_future(self._workers.run_apart(self._look_again, mirror, paths))
+        try:
+            while not (await asyncio.wait({looking}, timeout=ANSWER_SECONDS))[0]:
+                if not await self._lookout.prove(mirror):
+                    return False
+            looking.result()
+        finally:
+            looking.cancel()
+        return True
 
     def _look_again(self, mirror: Mirror, paths: list[bytes]) -> None:
         """Look at each path once more before it is let go. Blocks."""

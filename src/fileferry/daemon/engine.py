@@ -13,9 +13,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fileferry.daemon.inspection import LONG_READ_BYTES, inspect_all
-from fileferry.daemon.placing import Placed, place_all
-from fileferry.index import entries, folders, horizon
+from fileferry.daemon.enlist import HALT_KEY
+from fileferry.daemon.placing import Placed
+from fileferry.index import folders, horizon
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from fileferry.daemon.lookout import Lookout
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.progress import Progress
-    from fileferry.daemon.workers import Workers
+    from fileferry.daemon.readings import Readings
     from fileferry.index.horizon import Horizon
     from fileferry.index.leaving import Leaving
     from fileferry.index.writer import Writer
-    from fileferry.model import Entry, Found
 
-INSPECT_BATCH = 256
 LONGEST_SLEEP_SECONDS = 20.0
 STOP_GRACE_SECONDS = 5.0
 OVERDUE_SECONDS = 0.01
@@ -77,10 +75,10 @@ class Engine:
     Args:
         mirrors: the folders, by the id of their row.
         lookout: surveys them.
+        readings: reads what differs.
         departures: lets go and deletes.
         liaison: what speaks to the remote; it connects when first needed.
-        writer, workers, clock, progress, log: collaborators.
-        multipart: whether files over 512 MB have a way.
+        writer, clock, progress, log: collaborators.
 
     Attributes:
         longest_sleep_seconds: how long the loop rests at most.
@@ -92,14 +90,13 @@ class Engine:
         *,
         mirrors: dict[int, Mirror],
         lookout: Lookout,
+        readings: Readings,
         departures: Departures,
         liaison: Liaison,
         writer: Writer,
-        workers: Workers,
         clock: Clock,
         progress: Progress,
         log: Log,
-        multipart: bool,
     ) -> None:
         self.mirrors = mirrors
         self.lookout = lookout
@@ -108,20 +105,20 @@ class Engine:
         self.passes = 0
         self.last_pass_at: float | None = None
         self.progress = progress
+        self._readings = readings
         self._departures = departures
         self._writer = writer
-        self._workers = workers
         self._clock = clock
         self._log = log
-        self._multipart = multipart
         self._wake = asyncio.Event()
         self._stopping = False
         self._idle_passes = 0
-        self._long_reads: dict[asyncio.Task[None], tuple[int, bytes]] = {}
         self.longest_sleep_seconds = LONGEST_SLEEP_SECONDS
         self.on_step: Callable[[], None] = lambda: None
         lookout.on_change = self.wake
         liaison.on_change = self.wake
+        readings.on_end = self.wake
+        readings.server_now = liaison.server_now
 
     def wake(self) -> None:
         """Have the loop look at its work now. From the loop's own thread only."""
@@ -192,71 +189,16 @@ class Engine:
         return await self._horizon()
 
     async def _may_act(self) -> bool:
-        from fileferry.daemon.enlist import HALT_KEY
-
         return await self._writer.run(lambda db: folders.meta(db, HALT_KEY)) is None
 
     async def _inspect(self, summary: PassSummary) -> None:
-        while not self._stopping:
-            batch = await self._due_entries()
-            if not batch:
-                return
-            short = [(m, e) for m, e in batch if e.stamp.size <= LONG_READ_BYTES]
-            for mirror, entry in batch:
-                if entry.stamp.size > LONG_READ_BYTES:
-                    self._read_long(mirror, entry)
-            if short:
-                await self._read(short, summary.placed)
-                self.on_step()
-                if not self.paused and self.liaison.is_ready:
-                    await self.liaison.send(await self._horizon())
-
-    async def _due_entries(self) -> list[tuple[Mirror, Entry]]:
-        now = self._clock.wall()
-        limit = INSPECT_BATCH + len(self._long_reads)
-        rows = await self._writer.run(lambda db: entries.due(db, now=now, limit=limit))
-        reading = set(self._long_reads.values())
-        return [
-            (self.mirrors[entry.folder_id], entry)
-            for entry in rows
-            if entry.folder_id in self.mirrors and (entry.folder_id, entry.path) not in reading
-        ]
-
-    async def _read(self, work: list[tuple[Mirror, Entry]], placed: Placed) -> None:
-        found = await self._workers.run(
-            inspect_all, work, self._clock.wall, multipart=self._multipart
-        )
-        await self._place(found, placed)
-
-    async def _place(self, found: list[tuple[Mirror, Entry, Found]], placed: Placed) -> None:
-        now = self._clock.wall()
-        server_now = self.liaison.server_now()
-        result = await self._writer.run(
-            lambda db: place_all(
-                db, found, now=now, server_now=server_now, multipart=self._multipart
-            )
-        )
-        placed.linked += result.linked
-        placed.to_send += result.to_send
-        placed.rejected += result.rejected
-        placed.waiting += result.waiting
-        placed.vanished += result.vanished
-        self.progress.linked += result.linked
-
-    def _read_long(self, mirror: Mirror, entry: Entry) -> None:
-        task = asyncio.create_task(self._read([(mirror, entry)], Placed()))
-        self._long_reads[task] = (entry.folder_id, entry.path)
-
-        def ended(task: asyncio.Task[None]) -> None:
-            self._long_reads.pop(task, None)
-            if not task.cancelled() and task.exception() is not None:
-                self._log.error("read_crashed", exc_info=task.exception())
-            self.wake()
-
-        task.add_done_callback(ended)
+        while not self._stopping and await self._readings.read_due(summary.placed):
+            self.on_step()
+            if not self.paused and self.liaison.is_ready:
+                await self.liaison.send(await self._horizon())
 
     async def _leave(self, summary: PassSummary) -> None:
-        if self.lookout.busy or self._long_reads or self.liaison.busy_with_small:
+        if self.lookout.busy or self._readings.busy or self.liaison.busy_with_small:
             return  # a rename may still be matched, and new ids come before old ones go
         summary.let_go = await self._departures.let_go(delete_now=self.switches.delete_now)
         summary.deleted = await self._departures.delete(self._delete, self.liaison.is_reachable)
@@ -269,7 +211,7 @@ class Engine:
         return await self._writer.run(horizon.look)
 
     def _moving(self) -> bool:
-        return self.lookout.busy or bool(self._long_reads) or self.liaison.busy
+        return self.lookout.busy or self._readings.busy or self.liaison.busy
 
     async def settled(self) -> bool:
         """Say whether nothing moves and nothing is left that a `sync` should wait for."""
@@ -325,6 +267,4 @@ class Engine:
     async def _end(self) -> None:
         await self.lookout.stop()
         await self.liaison.stop(STOP_GRACE_SECONDS)
-        for task in list(self._long_reads):
-            task.cancel()
-        await asyncio.gather(*self._long_reads, return_exceptions=True)
+        await self._readings.stop()

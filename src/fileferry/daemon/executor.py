@@ -6,6 +6,7 @@ Every await can be the last: whatever is on the disk between two lines here is e
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING
 
 from fileferry.daemon.opening import Opened, open_first
@@ -18,6 +19,7 @@ from fileferry.errors import (
     RemoteUnavailable,
     SourceChanged,
     SourceError,
+    SourceUnreadable,
 )
 from fileferry.index import intents, leaving, wants
 from fileferry.plan import expiry, rules, settlement
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from fileferry.remote.pacing import Pace
 
 BUSY_SECONDS = 1.0
+ANSWER_SECONDS = 20.0
 
 
 class Executor:
@@ -96,7 +99,7 @@ class Executor:
             CredentialsRefused: the API takes nothing from us.
             QuotaExhausted: it takes nothing more.
         """
-        opened = await self._workers.run(open_first, self._mirrors, want)
+        opened = await self._open(want)
         if isinstance(opened, SourceError):
             await self._results.look_again(want, opened)
             return
@@ -112,7 +115,8 @@ class Executor:
         except RemoteError:
             return  # recorded where it was known what it means; the pace has seen it too
         finally:
-            await self._workers.run(opened.close)
+            closing = asyncio.ensure_future(self._workers.run_apart(opened.close))
+            await asyncio.wait({closing}, timeout=ANSWER_SECONDS)
 
     async def delete(self, item: Leaving) -> None:
         """Send the DELETE of an id that was given up, and record the answer."""
@@ -136,6 +140,13 @@ class Executor:
         await self._writer.run(lambda db: leaving.end_delete(db, item.remote_id, now=now))
         self._progress.deleted += 1
         self._log.info("deleted", file_id=item.file_id, name=item.name, reason=item.reason)
+
+    async def _open(self, want: Want) -> Opened | SourceError:
+        opening = asyncio.ensure_future(self._workers.run_apart(open_first, self._mirrors, want))
+        if (await asyncio.wait({opening}, timeout=ANSWER_SECONDS))[0]:
+            return opening.result()
+        opening.add_done_callback(_close_late)
+        return SourceUnreadable("the disk does not answer", errno=errno.ETIMEDOUT)
 
     async def _send(self, want: Want, opened: Opened) -> None:
         upload, intent_id = await self._record_intent(want, opened)
@@ -163,7 +174,7 @@ class Executor:
         finally:
             self._progress.ended(want.key.size)
         try:
-            moved = await self._workers.run(opened.verify, want.key.digest)
+            moved = await self._workers.run_apart(opened.verify, want.key.digest)
             if file.size is not None and file.size != want.key.size:
                 raise SourceChanged(f"the API stored {file.size} of {want.key.size} bytes")
         except SourceError as error:
@@ -237,3 +248,8 @@ class Executor:
                 return None
             longest = max(longest, seconds)
         return longest or None
+
+
+def _close_late(opening: asyncio.Future[Opened | SourceError]) -> None:
+    if not opening.cancelled() and isinstance(opened := opening.result(), Opened):
+        opened.close()

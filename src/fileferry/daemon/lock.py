@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import queue
+import threading
 from typing import TYPE_CHECKING
 
 from fileferry.errors import FerryError, LockHeld
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOCK_NAME = "lock"
+ROOTS_SECONDS = 5.0
 
 
 class Lock:
@@ -40,17 +43,24 @@ class Lock:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def add_roots(self, roots: Iterable[bytes]) -> None:
-        """Lock the roots that can be opened; the others will halt their folders by themselves.
+        """Lock the roots that can be opened within some seconds; the others halt their folders by themselves.
 
         Raises:
             LockHeld: a fileferry with another state directory mirrors one of them.
         """
-        for root in roots:
+        opened: queue.SimpleQueue[tuple[bytes, int | None]] = queue.SimpleQueue()
+        left = 0
+        for root in roots:  # each in a thread, which a dead network mount may keep
+            threading.Thread(target=_open, args=(root, opened), daemon=True).start()
+            left += 1
+        while left:
             try:
-                descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except OSError:
-                continue
-            self._take(descriptor, f"folder `{root.decode('utf-8', 'backslashreplace')}`", None)
+                root, descriptor = opened.get(timeout=ROOTS_SECONDS)
+            except queue.Empty:
+                return
+            left -= 1
+            if descriptor is not None:
+                self._take(descriptor, f"folder `{root.decode('utf-8', 'backslashreplace')}`", None)
 
     def close(self) -> None:
         """Let go."""
@@ -72,6 +82,13 @@ class Lock:
                 hint="`fileferry status` shows it; stop it first (`systemctl stop fileferry@…`)",
             ) from error
         self._descriptors.append(descriptor)
+
+
+def _open(root: bytes, opened: queue.SimpleQueue[tuple[bytes, int | None]]) -> None:
+    try:
+        opened.put((root, os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)))
+    except OSError:
+        opened.put((root, None))
 
 
 def _holder(path: str) -> str:

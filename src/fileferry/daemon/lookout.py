@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fileferry.daemon.enlist import note_rules_files
 from fileferry.index import entries, folders, holds, wants
@@ -52,6 +52,7 @@ class Lookout:
     Attributes:
         on_change: called when a survey ended.
         troubles: folders that cannot be looked at now, with the reason in words.
+        hanging: those of them whose disk does not answer: nobody waits for what is under way there.
         whole_scans: how many whole scans of a folder have begun and ended.
         misses: changes that only a whole scan found, with no hint of any in that folder before it.
     """
@@ -83,6 +84,7 @@ class Lookout:
         self._proofs: dict[int, asyncio.Task[root.Proof]] = {}
         self.on_change: Callable[[], None] = lambda: None
         self.troubles: dict[int, str] = {}
+        self.hanging: set[int] = set()
         self.whole_scans: dict[int, int] = dict.fromkeys(mirrors, 0)
         self.misses = 0
         self._hinted: set[int] = set()
@@ -124,8 +126,9 @@ class Lookout:
 
     @property
     def busy(self) -> bool:
-        """Say whether a survey is running or about to."""
-        return bool(self._tasks) or any(self._marks.values())
+        """Say whether a survey is running or about to, in folders that answer."""
+        marked = {folder_id for folder_id, marks in self._marks.items() if marks}
+        return bool(marked.union(self._tasks) - self.hanging)
 
     def due_in_seconds(self) -> float:
         """Return how long nothing is to be surveyed."""
@@ -170,15 +173,19 @@ class Lookout:
         task = self._proofs.get(mirror.folder_id)
         if task is None or task.done():
             task = asyncio.create_task(
-                self._workers.run(root.prove, mirror.folder.root, pinned, known, entries=count)
+                self._workers.run_apart(
+                    root.prove, mirror.folder.root, pinned, known, entries=count
+                )
             )
             self._proofs[mirror.folder_id] = task
         done, _ = await asyncio.wait({task}, timeout=PROOF_DEADLINE_SECONDS)
         if not done:
             shown = mirror.folder.root.decode("utf-8", "backslashreplace")
+            self.hanging.add(mirror.folder_id)
             await self._halt(mirror, RootTrouble.HANGING, f"`{shown}` does not answer")
             return False
         proof = task.result()
+        self.hanging.discard(mirror.folder_id)
         if proof.trouble is not None:
             await self._halt(mirror, proof.trouble, proof.detail)
             return False
@@ -189,8 +196,7 @@ class Lookout:
         folder_id = mirror.folder_id
         if b"" not in marks and folder_id not in self.troubles:
             self._hinted.discard(folder_id)
-            for path in sorted(marks):
-                await self._workers.run(self._surveyor.path, mirror, path)
+            await self._survey_patiently(mirror, self._surveyor.paths, sorted(marks))
             return
         self._plan_rescan(mirror)
         hinted = folder_id in self._hinted or self.whole_scans[folder_id] == 0
@@ -200,7 +206,7 @@ class Lookout:
         if not await self.prove(mirror):
             return
         try:
-            survey = await self._workers.run(self._surveyor.directory, mirror)
+            survey = await self._survey_patiently(mirror, self._surveyor.directory)
         except OSError as error:
             self._log.warning("survey_failed", folder=mirror.folder.name, error=str(error))
             await self.prove(mirror)
@@ -222,6 +228,18 @@ class Lookout:
             unreadable=survey.dark,
             ms=round((self._clock.monotonic() - began) * 1000),
         )
+
+    async def _survey_patiently(
+        self, mirror: Mirror, survey: Callable[..., Survey], *args: Any
+    ) -> Survey:
+        """Survey for as long as it takes; ask from time to time whether the disk still answers."""
+        task = asyncio.ensure_future(self._workers.run_apart(survey, mirror, *args))
+        try:
+            while not (await asyncio.wait({task}, timeout=PROOF_DEADLINE_SECONDS))[0]:
+                await self.prove(mirror)
+            return task.result()
+        finally:
+            task.cancel()
 
     def _scanned(
         self, db: sqlite3.Connection, mirror: Mirror, survey: Survey, began_at: float

@@ -26,6 +26,15 @@ class Placed:
     suspect: int = 0
     vanished: int = 0
 
+    def add(self, other: Placed) -> None:
+        """Count what became of another batch too."""
+        self.linked += other.linked
+        self.to_send += other.to_send
+        self.rejected += other.rejected
+        self.waiting += other.waiting
+        self.suspect += other.suspect
+        self.vanished += other.vanished
+
 
 def place_all(
     db: sqlite3.Connection,

@@ -44,6 +44,15 @@ class Survey:
     left_out: int = 0
     rules_files: tuple[tuple[bytes, bytes], ...] = ()
 
+    def add(self, other: Survey) -> None:
+        """Count what another survey found."""
+        self.seen += other.seen
+        self.new += other.new
+        self.changed += other.changed
+        self.missing += other.missing
+        self.dark += other.dark
+        self.left_out += other.left_out
+
     @property
     def differs(self) -> bool:
         """Say whether anything was noted."""
@@ -73,8 +82,14 @@ class Surveyor:
         survey.rules_files = tuple(walk.rules_files)
         return survey
 
-    def path(self, mirror: Mirror, path: bytes) -> Survey:
-        """Compare one path, whatever stands there now."""
+    def paths(self, mirror: Mirror, paths: Iterable[bytes]) -> Survey:
+        """Compare some paths, whatever stands there now; return what was found at all of them."""
+        survey = Survey()
+        for path in paths:
+            survey.add(self._path(mirror, path))
+        return survey
+
+    def _path(self, mirror: Mirror, path: bytes) -> Survey:
         try:
             status = glance(mirror.folder.root, path, follow_inside=mirror.follows)
         except SourceGone:

@@ -6,11 +6,14 @@ Each folder is `ok` (every directory is watched), `degraded` (some are not, or e
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import warnings
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from watchdog.events import (
@@ -30,7 +33,6 @@ from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD
 from fileferry.local import watch_coverage
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from watchdog.observers.api import ObservedWatch
@@ -53,6 +55,7 @@ EVENTS: list[type[FileSystemEvent]] = [
 ]
 UNSEEN_RESCAN_SECONDS = 60.0
 TEND_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 
 
 class Coverage(StrEnum):
@@ -100,6 +103,8 @@ class Watcher:
         self._pending: deque[tuple[int, bytes]] = deque()
         self._scheduled = False
         self._tend_at = 0.0
+        self._tending: dict[int, asyncio.Task[None]] = {}
+        self._arming = threading.Lock()  # one at a time: what each gains is counted
         self._observer = InotifyObserver()
         self.coverage: dict[int, Coverage] = dict.fromkeys(mirrors, Coverage.POLLING)
         self.overflows = 0
@@ -116,15 +121,32 @@ class Watcher:
         self._observer.join(timeout=2.0)
 
     async def tend(self) -> None:
-        """Watch what can be watched and is not; notice watches that died. Cheap when nothing changed."""
+        """Watch what can be watched and is not; notice watches that died. Cheap when nothing changed.
+
+        A disk that does not answer is waited for once, and then left to answer when it can.
+        """
         now = self._clock.monotonic()
         if now < self._tend_at:
             return
         self._tend_at = now + TEND_SECONDS
+        begun = []
         for folder_id, mirror in self._mirrors.items():
-            await self._workers.run(self._tend, folder_id, mirror)
+            if folder_id not in self._tending:
+                task = asyncio.create_task(self._workers.run_apart(self._tend, folder_id, mirror))
+                self._tending[folder_id] = task
+                task.add_done_callback(partial(self._tended, folder_id))
+                begun.append(task)
+        if begun:
+            await asyncio.wait(begun, timeout=ANSWER_SECONDS)
+        for folder_id in self._mirrors:
             if self.coverage[folder_id] is not Coverage.OK:
                 self._lookout.rescan_within(folder_id, UNSEEN_RESCAN_SECONDS)
+
+    def _tended(self, folder_id: int, task: asyncio.Task[None]) -> None:
+        self._tending.pop(folder_id, None)
+        if not task.cancelled() and task.exception() is not None:
+            self.coverage[folder_id] = Coverage.POLLING
+            self._log.error("watch_failed", exc_info=task.exception())
 
     def _tend(self, folder_id: int, mirror: Mirror) -> None:
         root = mirror.folder.root
@@ -141,7 +163,8 @@ class Watcher:
             self._log.warning("watch_lost", folder=mirror.folder.name)
             self._disarm(folder_id)
         if watch_coverage.sends_events(root):
-            self._arm(folder_id, mirror, status)
+            with self._arming:
+                self._arm(folder_id, mirror, status)
 
     def _arm(self, folder_id: int, mirror: Mirror, status: os.stat_result) -> None:
         root = os.fsdecode(mirror.folder.root)

@@ -18,6 +18,7 @@ __all__ = ["Rule", "Segment", "parse_line", "parse_lines"]
 _SPECIAL = re.compile(rb"[*?\[\\]")
 _STAR = b""
 _ANY_BYTE = b"."
+LONGEST_PATTERN_BYTES = 4_096  # PATH_MAX: what is longer is no rule that anybody wrote
 _BOM = b"\xef\xbb\xbf"
 _POSIX_CLASSES = {  # first and last of each range, in turn
     b"alnum": b"09AZaz",
@@ -94,6 +95,9 @@ class Rule:
         self.floating = b"/" not in body
         self.problem = ""
         self.paths: list[list[Segment | None]] = []
+        if len(body) > LONGEST_PATTERN_BYTES:
+            self.problem = f"it has more than {LONGEST_PATTERN_BYTES:,} bytes, as no path can have"
+            return
         try:
             self.paths = [[Segment(_one_name(body))]] if self.floating else _paths(body)
         except InvalidPatternError as error:

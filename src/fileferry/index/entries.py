@@ -44,12 +44,21 @@ def get(db: sqlite3.Connection, folder_id: int, path: bytes) -> Entry | None:
     return None if row is None else _entry(row)
 
 
-def due(db: sqlite3.Connection, *, now: float, limit: int) -> list[Entry]:
-    """Return present entries that are to be looked at, longest waiting first, of folders that may be worked on."""
+def due(
+    db: sqlite3.Connection, *, now: float, limit: int, without: frozenset[int] = frozenset()
+) -> list[Entry]:
+    """Return present entries that are to be looked at, longest waiting first, of folders that may be worked on.
+
+    Args:
+        now: wall seconds.
+        limit: at most so many.
+        without: folders to leave out.
+    """
     rows = db.execute(
         f"SELECT {_prefixed('entry')} FROM entry JOIN folder ON folder.id = entry.folder_id"  # noqa: S608
         " WHERE (due_at <= ?1 OR due_at > ?1 + ?2) AND absent = 0 AND hold_id IS NULL"
         " AND attachment = 'active' AND halt IS NULL AND contact = 'judged'"
+        f" AND folder_id NOT IN ({', '.join(map(str, sorted(without)))})"
         " ORDER BY due_at, folder_id, path LIMIT ?3",
         (now, CLOCK_JUMP_SECONDS, limit),
     )

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from fileferry.local.scanner import rules_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -93,11 +95,13 @@ def prove(
             return Proof(None, RootTrouble.REPLACED, f"`{shown}` is no directory")
         with os.scandir(root) as listing:
             empty = next(listing, None) is None
+        rules_text(root, b"")  # without its rules nobody can say what of it may be sent
         identity = Identity(status.st_ino, status.st_dev, os.statvfs(root).f_fsid, empty)
     except OSError as error:
         reason = (error.strerror or "unknown error").lower()
         if error.errno in {errno.ENOENT, errno.ENOTDIR}:
             return Proof(None, RootTrouble.GONE, f"`{shown}` is not there: {reason}")
+        shown = os.fsencode(error.filename or root).decode("utf-8", "backslashreplace")
         return Proof(None, RootTrouble.UNREADABLE, f"`{shown}` cannot be read: {reason}")
     if pinned is None:
         return Proof(identity)
