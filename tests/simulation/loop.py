@@ -88,24 +88,31 @@ class VirtualLoop(asyncio.BaseEventLoop):
         Its coroutines are closed at once, so that nothing of them runs at some later moment.
         """
         self.set_exception_handler(lambda _loop, _context: None)
-        for task in asyncio.all_tasks(self):
-            coroutine = task.get_coro()
-            for _ in range(16):
-                try:
-                    if coroutine is not None:
-                        coroutine.close()
-                except RuntimeError:
-                    continue  # it awaited in a `finally`: close it where it waits now
-                except BaseException:  # noqa: BLE001 - the dead may say what they like
-                    break
-                break
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        dropped: set[asyncio.Task[Any]] = set()
+        while left := asyncio.all_tasks(self) - dropped:  # a `finally` may begin others
+            for task in left:
+                _drop(task)
+            dropped |= left
         self._ready.clear()  # type: ignore[attr-defined]
         self._scheduled.clear()  # type: ignore[attr-defined]
         self.close()
 
     def _complain(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
+
+
+def _drop(task: asyncio.Task[Any]) -> None:
+    coroutine = task.get_coro()
+    for _ in range(16):
+        try:
+            if coroutine is not None:
+                coroutine.close()
+        except RuntimeError:
+            continue  # it awaited in a `finally`: close it where it waits now
+        except BaseException:  # noqa: BLE001 - the dead may say what they like
+            break
+        break
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 class VirtualClock:
