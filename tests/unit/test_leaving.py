@@ -273,3 +273,16 @@ def test_rows_of_an_index_are_real_sqlite(story: Story) -> None:
             "INSERT INTO remote (file_id, content_id, name, size, purpose, created_at, recorded_at, state, proof)"
             " SELECT 'x' || value, 1, 'a', 1, 'user_data', 0, 0, 'live', 'proven' FROM json_each('[1,2]')"
         )
+
+
+def test_what_was_retired_before_the_clock_was_set_back_waits_its_delay_from_now(
+    story: Story,
+) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.miss(b"a.txt")
+    year = 365 * 86_400
+    leaving.let_go(story.db, story.folder_id, [b"a.txt"], now=NOW + year, at_once=False)
+    assert leaving.count_anew(story.db, now=NOW) == 1
+    assert leaving.count_anew(story.db, now=NOW) == 0
+    assert not leaving.is_due(story.db, now=NOW + 599, scans_began_at=NOW + 1)
+    assert leaving.is_due(story.db, now=NOW + 600, scans_began_at=NOW + 1)

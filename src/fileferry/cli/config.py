@@ -41,6 +41,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     config = context.config(arguments.config)
     if arguments.action == "show":
         return _show(config, context, as_json=arguments.json)
+    from fileferry.daemon.assembly import group_id
+
+    group_id(config.state.group)
     problems = list(dead_rules(config))
     check_renewals(config)
     if arguments.json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from fileferry.errors import FerryError, LockHeld
 
 TYPE_CHECKING = False  # the real one lives in typing
@@ -75,12 +77,16 @@ def _ask(arguments: argparse.Namespace, context: Context) -> None:
             files = count(number, "remote file")
             confirm(context, f"delete {files}, all that this index made?", yes=arguments.yes)
             return
-        number = next(
-            reader.rows(
-                "SELECT count(*) FROM entry JOIN folder ON folder.id = folder_id WHERE name = ?",
-                (arguments.folder,),
-            )
-        )[0]
+        rows = reader.rows(
+            "SELECT name, root, (SELECT count(*) FROM entry WHERE folder_id = folder.id) AS paths"
+            " FROM folder"
+        )
+        root = os.fsencode(arguments.folder).rstrip(b"/")
+        found = [row for row in rows if arguments.folder == row["name"] or root == row["root"]]
+    mirrored = {folder.root for folder in context.config(arguments.config).folders}
+    if not found or found[0]["root"] in mirrored:
+        return  # it is refused in any case: no reason to ask
+    number = found[0]["paths"]
     files = count(number, "path")
     fate = "delete their remote files" if arguments.delete else "keep their remote files"
     confirm(

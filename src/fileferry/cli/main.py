@@ -74,6 +74,14 @@ def main(argv: Sequence[str]) -> int:
         # Whoever read us has gone: nothing to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if "-v" in argv or "--verbose" in argv:
+            raise
+        context.talk(
+            f"fileferry: unexpected {type(error).__name__}: {error}\n"
+            "hint: this is a defect of fileferry; `fileferry -v ...` says where"
+        )
+        return 1
     return int(code)
 
 

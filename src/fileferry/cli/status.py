@@ -73,7 +73,7 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{count(status['in_sync'], 'file')} in sync, {status['pending']:,} pending, {status['failed']:,} in error,"
         f" next renewal {status['next_renewal'] or 'none'}, watch {status['watch']},"
-        f" {count(status['held_deletes'], 'delete')} held"
+        f" {count(status['held_deletes'], 'delete')} held{_halted(status)}"
     )
     for folder in status["folders"]:
         yield from _folder_lines(folder)
@@ -93,6 +93,13 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     if remote["without_path"]:
         yield f"{count(remote['without_path'], 'remote file')} with no path (`fileferry purge` deletes all)"
     yield from _daemon_lines(status)
+
+
+def _halted(status: dict[str, Any]) -> str:
+    halted = sum(folder["state"] == "halted" for folder in status["folders"])
+    words = [f", {count(halted, 'folder')} halted"] if halted else []
+    words += [", halted by the remote"] if status["remote"]["halt"] else []
+    return "".join(words)
 
 
 def _folder_lines(folder: dict[str, Any]) -> Iterator[str]:

@@ -19,7 +19,8 @@ _PINS = ("unaudited", "endpoint", "account", "halt")
 
 _FOLDERS = (
     "SELECT folder.id AS id, name, root, attachment, halt, scan_ended_at, entry.state AS state, count(entry.path) AS n,"
-    " COALESCE(sum(CASE WHEN entry.state IN ('pending', 'stale') AND absent = 0 THEN size END), 0) AS bytes"
+    " COALESCE(sum(CASE WHEN entry.state IN ('pending', 'stale') AND absent = 0 THEN size END), 0) AS bytes,"
+    " count(CASE WHEN entry.state IN ('pending', 'stale') AND absent = 1 AND hold_id IS NOT NULL THEN 1 END) AS going"
     " FROM folder LEFT JOIN entry ON entry.folder_id = folder.id GROUP BY folder.id, entry.state ORDER BY name"
 )
 _HOLDS = (
@@ -66,7 +67,9 @@ def summarize(reader: Reader, now: float) -> dict[str, Any]:
     return {
         "files": files,
         "in_sync": files["synced"],
-        "pending": sum(files[state] for state in PENDING),
+        # What is gone and held waits for a person, not for us.
+        "pending": sum(files[state] for state in PENDING)
+        - sum(folder.pop("going") for folder in mirrored),
         "failed": sum(files[state] for state in FAILED),
         "bytes_pending": sum(folder.pop("bytes_pending") for folder in folders),
         "held_deletes": sum(hold["files"] for hold in holds if hold["kind"] == "delete"),
@@ -106,10 +109,12 @@ def _folders(reader: Reader) -> list[dict[str, Any]]:
                 "files": dict.fromkeys(STATES, 0),
                 "last_scan": moment(row["scan_ended_at"]),
                 "bytes_pending": 0,
+                "going": 0,
             }
         if row["state"] is not None:
             folder["files"][row["state"]] = row["n"]
             folder["bytes_pending"] += row["bytes"]
+            folder["going"] += row["going"]
     return list(found.values())
 
 

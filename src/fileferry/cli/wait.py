@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fileferry.cli.daemon_client import DaemonClient
+from fileferry.cli.text import count
 from fileferry.errors import NotInSync, SomeFailed, UnknownPath
 
 TYPE_CHECKING = False  # the real one lives in typing
@@ -81,7 +82,8 @@ def wait_for(
         for path, error in answer["troubled"]:
             context.talk(f"{path}: {error}")
         raise SomeFailed(
-            f"{len(answer['troubled'])} files could not be uploaded", hint="`fileferry errors`"
+            f"not everything could be uploaded: {count(len(answer['troubled']), 'problem')}",
+            hint="`fileferry errors`, `fileferry status`",
         )
 
 

@@ -16,6 +16,7 @@ from fileferry.daemon.lookout import Lookout
 from fileferry.daemon.progress import Progress
 from fileferry.daemon.readings import Readings
 from fileferry.daemon.survey import Surveyor
+from fileferry.errors import ConfigError
 from fileferry.index import intents
 from fileferry.index.connection import open_writer
 from fileferry.index.identity import FILE_NAME
@@ -81,24 +82,31 @@ def open_index(
     return InlineWriter(connection) if inline else ThreadWriter(connection, patience)
 
 
+def group_id(group: str) -> int:
+    """Return the number of a group; -1 for none.
+
+    Raises:
+        ConfigError: there is no such group.
+    """
+    if not group:
+        return -1
+    import grp
+
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise ConfigError(
+            f"[state] group `{group}` does not exist", hint=f"create it: `groupadd {group}`"
+        ) from error
+
+
 def share(state_directory: str, group: str) -> None:
     """Let a group read the index, or nobody: directory 0750 and files 0640, or 0700 and 0600.
 
     Raises:
         ConfigError: there is no such group.
     """
-    from fileferry.errors import ConfigError
-
-    gid = -1
-    if group:
-        import grp
-
-        try:
-            gid = grp.getgrnam(group).gr_gid
-        except KeyError as error:
-            raise ConfigError(
-                f"[state] group `{group}` does not exist", hint=f"create it: `groupadd {group}`"
-            ) from error
+    gid = group_id(group)
     os.chown(state_directory, -1, gid)
     os.chmod(state_directory, 0o750 if group else 0o700)
     for name in os.listdir(state_directory):

@@ -31,6 +31,7 @@ CHUNK = 500
 DELETES_AT_ONCE = 8  # few, so that a pass is not held up by the pace of deletes
 LOOK_AGAIN_SECONDS = 0.25
 ANSWER_SECONDS = 20.0
+JUMP_SECONDS = 5.0
 
 
 class Departures:
@@ -61,9 +62,11 @@ class Departures:
         self._clock = clock
         self._log = log
         self._scan_for_deletes = scan_for_deletes
+        self._drift: float | None = None  # of the wall clock against the monotonic one
 
     async def let_go(self, *, delete_now: bool) -> int:
         """Drop the paths that are proven gone, or hold them; return how many were dropped."""
+        await self._mind_the_clock()
         if delete_now:
             now = self._clock.wall()
             await self._writer.run(lambda db: leaving.hasten(db, now=now))
@@ -106,6 +109,14 @@ class Departures:
             if isinstance(result, BaseException) and not isinstance(result, RemoteError):
                 raise result
         return sum(result is None for result in results)
+
+    async def _mind_the_clock(self) -> None:
+        """See to it that a clock that was set back, now or before we began, does not put deletes off for long."""
+        drift = self._clock.wall() - self._clock.monotonic()
+        if self._drift is None or drift < self._drift - JUMP_SECONDS:
+            now = self._clock.wall()
+            await self._writer.run(lambda db: leaving.count_anew(db, now=now))
+            self._drift = drift
 
     def _answering(self) -> list[Mirror]:
         """Return the folders whose disk answers; the others are halted, and ask for themselves when it does."""

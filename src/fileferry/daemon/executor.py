@@ -160,7 +160,7 @@ class Executor:
             await self._results.moved(want, intent_id, error)
             return
         except OutcomeUnknown as error:
-            await self._results.give_up(want, intent_id, error)
+            await self._results.give_up(want, intent_id, error, opened)
             raise
         except RemoteError as error:
             await self._results.failed(want, intent_id, error, opened)

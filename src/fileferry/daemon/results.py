@@ -113,7 +113,9 @@ class Results:
         await self._writer.run(record)
         await self.look_again(want, error)
 
-    async def give_up(self, want: Want, intent_id: int, error: OutcomeUnknown) -> None:
+    async def give_up(
+        self, want: Want, intent_id: int, error: OutcomeUnknown, opened: Opened
+    ) -> None:
         """Its answer was lost: only listings can settle it."""
         now = self._clock.wall()
 
@@ -122,7 +124,7 @@ class Results:
             wants.put_off(db, want.content_id, until=None, error=error.message)
 
         await self._writer.run(record)
-        self._log.warning("outcome_unknown", name=want.key.extension, error=error.message)
+        self._log.warning("outcome_unknown", path=opened.shown, error=error.message)
 
     async def moved(self, want: Want, intent_id: int, error: SourceError) -> None:
         """The file moved before all of it was sent: nothing was stored, and it is read again."""

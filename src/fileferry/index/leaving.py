@@ -201,6 +201,16 @@ def put_off_delete(db: sqlite3.Connection, remote_id: int, *, until: float) -> N
     )
 
 
+def count_anew(db: sqlite3.Connection, *, now: float) -> int:
+    """Let what was retired in the future, before our clock was set back, count from now; return how many."""
+    cursor = db.execute(
+        "UPDATE remote SET delete_at = ?1 + max(0, delete_at - retired_at), retired_at = ?1"
+        " WHERE state = 'retiring' AND retired_at > ?1",
+        (now,),
+    )
+    return int(cursor.rowcount)
+
+
 def hasten(db: sqlite3.Connection, *, now: float) -> int:
     """Make the delete of everything that went with its path due at once (`sync --now`); return how many."""
     cursor = db.execute(
