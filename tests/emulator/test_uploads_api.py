@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import openai
 import pytest
@@ -106,3 +107,55 @@ async def test_another_project_has_no_such_upload(sdk: AsyncOpenAI) -> None:
 
     with pytest.raises(openai.NotFoundError):
         await sdk.with_options(project="proj_other").uploads.cancel(upload.id)
+
+
+async def test_the_bytes_go_with_the_file(sdk: AsyncOpenAI, app: EmulatorApp) -> None:
+    upload, ids = await begin(sdk)
+    done = await sdk.uploads.complete(upload.id, part_ids=ids)
+    assert done.file is not None
+    store = app.state.emulator.store
+    assert [list(place.iterdir()) for place in (store.parts, store.incoming)] == [[], []]
+
+    await sdk.files.delete(done.file.id)
+
+    assert list(store.blobs.iterdir()) == []
+
+
+async def test_a_part_may_be_used_twice(sdk: AsyncOpenAI) -> None:
+    upload = await sdk.uploads.create(
+        bytes=6, filename="a.jsonl", mime_type="application/jsonl", purpose="batch"
+    )
+    part = await sdk.uploads.parts.create(upload.id, data=b"abc")
+    done = await sdk.uploads.complete(upload.id, part_ids=[part.id, part.id])
+    assert done.file is not None
+    assert (await sdk.files.content(done.file.id)).content == b"abcabc"
+
+
+async def test_parts_whose_time_is_over_are_let_go(sdk: AsyncOpenAI, app: EmulatorApp) -> None:
+    await begin(sdk)
+    app.state.emulator.clock.advance(3600)
+    await begin(sdk)
+    assert len(list(app.state.emulator.store.parts.iterdir())) == 3
+
+
+async def test_zeros_take_no_room(sdk: AsyncOpenAI, app: EmulatorApp) -> None:
+    content = bytes(4 * 1024**2)
+    file = await sdk.files.create(file=("a.bin", content), purpose="user_data")
+    blob = app.state.emulator.store.blob_path(file.id)
+    assert blob.read_bytes() == content
+    assert blob.stat().st_blocks * 512 < len(content) / 2
+
+
+async def test_a_file_in_parts_outlives_the_emulator(tmp_path: Path) -> None:
+    for is_first in (True, False):
+        app = create_app(data=tmp_path, inline_io=True)
+        async with http_client(app) as client:
+            sdk = AsyncOpenAI(
+                api_key="sk", base_url="http://emulator/v1", http_client=client, max_retries=0
+            )
+            if is_first:
+                upload, ids = await begin(sdk)
+                await sdk.uploads.complete(upload.id, part_ids=ids)
+            (file,) = (await sdk.files.list()).data
+            assert (await sdk.files.content(file.id)).content == CONTENT
+        app.state.emulator.close()

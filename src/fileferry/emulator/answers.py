@@ -1,10 +1,14 @@
 """Answers that Starlette has no cheap form for: the bytes of a stored file."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from . import blobs
 
 __all__ = ["BlobResponse"]
 
@@ -23,8 +27,9 @@ class BlobResponse(Response):
         super().__init__(headers={"content-length": str(size)})
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the file; a delete meanwhile does not cut it short."""
-        with self._path.open("rb", buffering=0) as blob:
+        """Send the file; a delete meanwhile cuts it short only where it came in parts."""
+        async with aclosing(self._chunks()) as chunks:
+            chunk = await anext(chunks, b"")  # what cannot be opened is no answer begun
             await send(
                 {
                     "type": "http.response.start",
@@ -33,12 +38,21 @@ class BlobResponse(Response):
                 }
             )
             left = self._size
-            while left > 0:
-                if self._inline:
-                    chunk = blob.read(_CHUNK_BYTES)
-                else:
-                    chunk = await asyncio.to_thread(blob.read, _CHUNK_BYTES)
-                if not chunk:
-                    raise EOFError(f"`{self._path}` is shorter than {self._size} bytes")
+            while True:
                 left -= len(chunk)
                 await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
+                if left <= 0:
+                    return
+                chunk = await anext(chunks, b"")
+                if not chunk:
+                    raise EOFError(f"`{self._path}` is shorter than {self._size} bytes")
+
+    async def _chunks(self) -> AsyncGenerator[bytes]:
+        for piece in blobs.pieces_of(self._path):
+            with piece.open("rb", buffering=0) as file:
+                while chunk := (
+                    file.read(_CHUNK_BYTES)
+                    if self._inline
+                    else await asyncio.to_thread(file.read, _CHUNK_BYTES)
+                ):
+                    yield chunk

@@ -1,6 +1,7 @@
 """Takes a body of unknown length and keeps it: a small one in memory, a large one on the disk.
 
-Memory is bounded by one chunk of `FLUSH_BYTES`. Writing and hashing large chunks happens in a
+Memory is bounded by one chunk of `FLUSH_BYTES`. Zeros become holes, so that a sparse file of
+eight gigabytes can be tried on a small disk. Writing and hashing large chunks happens in a
 thread, so that other requests are not held up; with `inline` it happens here, for simulations that
 must be deterministic.
 """
@@ -11,6 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import blobs
 from .errors import too_large
 
 __all__ = ["SMALL_BYTES", "Spool", "Spooled"]
@@ -23,7 +25,7 @@ FLUSH_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A whole body: in `content` or in the file `path`, never both."""
+    """A whole body: in `content` or in the blob `path`, never both."""
 
     size: int
     sha256: str
@@ -33,7 +35,7 @@ class Spooled:
     def discard(self) -> None:
         """Remove the body from the disk; nobody wants it."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            blobs.remove(self.path)
 
 
 class Spool:
@@ -75,6 +77,8 @@ class Spool:
                 self._sha256.update(content)
             return Spooled(self.size, self._sha256.hexdigest(), content, None)
         await self._flush()
+        if self._fd is not None:
+            os.ftruncate(self._fd, self.size)  # it may end in a hole
         self._close()
         return Spooled(self.size, self._sha256.hexdigest(), None, self._path)
 
@@ -109,6 +113,9 @@ class Spool:
         data = b"".join(chunks)
         if self._hashed:
             self._sha256.update(data)
+        if not data.strip(b"\0"):
+            os.lseek(fd, len(data), os.SEEK_CUR)
+            return
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]

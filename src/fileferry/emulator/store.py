@@ -14,6 +14,7 @@ from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
+from . import blobs
 from .records import FileRecord, Staleness
 from .spool import Spooled
 
@@ -149,7 +150,7 @@ class FileStore:
     def delete(self, file_id: str, now: float) -> None:
         """Record that the file is gone, then remove its bytes."""
         self.db.execute("UPDATE files SET deleted_at = ? WHERE id = ?", (now, file_id))
-        self.blob_path(file_id).unlink(missing_ok=True)
+        blobs.remove(self.blob_path(file_id))
 
     def history(self) -> list[FileRecord]:
         """Return every file that was ever stored, in order of arrival."""
@@ -176,11 +177,11 @@ class FileStore:
     def _sweep(self) -> None:
         # What a killed process left: bodies half received, and blobs that were never recorded.
         for leftover in self.incoming.iterdir():
-            leftover.unlink()
+            blobs.remove(leftover)
         known = {row[0] for row in self.db.execute("SELECT id FROM files WHERE deleted_at IS NULL")}
         for blob in self.blobs.iterdir():
             if blob.name not in known:
-                blob.unlink()
+                blobs.remove(blob)
 
 
 def _release(db: sqlite3.Connection, temporary: Path | None) -> None:

@@ -1,17 +1,12 @@
-"""Keeps uploads in parts: their rows beside those of the files, the bytes of parts in a directory.
+"""Keeps uploads in parts: their rows beside those of the files, the bytes of parts in a directory."""
 
-Joining the parts makes one more copy; it is for a thread, and touches no table.
-"""
-
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from .spool import Spooled
 from .store import FileStore
 
-__all__ = ["PartRecord", "UploadRecord", "UploadStore", "join_parts"]
+__all__ = ["PartRecord", "UploadRecord", "UploadStore"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS uploads (
@@ -24,7 +19,6 @@ CREATE TABLE IF NOT EXISTS upload_parts (
     created_at INTEGER NOT NULL
 ) STRICT;
 """
-_COPY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,14 @@ class UploadStore:
         return self._directory / part_id
 
     def create(self, upload: UploadRecord) -> None:
-        """Record a new upload."""
+        """Record a new upload, and let go of the parts of those whose time is over."""
+        over = self._db.execute(
+            "SELECT id FROM uploads WHERE expires_at <= ? AND EXISTS"
+            " (SELECT 1 FROM upload_parts WHERE upload_id = uploads.id)",
+            (upload.created_at,),
+        ).fetchall()
+        for (upload_id,) in over:
+            self.drop_parts(upload_id)
         self._db.execute("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(upload))
 
     def find(self, upload_id: str, project: str) -> UploadRecord | None:
@@ -102,18 +103,3 @@ class UploadStore:
         for part_id in self.parts(upload_id):
             self.part_path(part_id).unlink(missing_ok=True)
         self._db.execute("DELETE FROM upload_parts WHERE upload_id = ?", (upload_id,))
-
-
-def join_parts(paths: list[Path], target: Path) -> tuple[Spooled, str]:
-    """Write the parts one after another; return the whole and its MD5 in hex."""
-    sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-    # Both digests at once: they take most of the time, and neither holds the interpreter.
-    with target.open("xb", buffering=0) as whole, ThreadPoolExecutor(1) as beside:
-        for path in paths:
-            with path.open("rb", buffering=0) as part:
-                while chunk := part.read(_COPY_BYTES):
-                    summing = beside.submit(md5.update, chunk)
-                    sha256.update(chunk)
-                    size += whole.write(chunk)
-                    summing.result()
-    return Spooled(size, sha256.hexdigest(), None, target), md5.hexdigest()

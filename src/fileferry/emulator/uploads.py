@@ -12,12 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from . import blobs
 from .errors import ApiError, bad_value, malformed_body, missing_property
 from .exchange import emulator_of, exchange_of
 from .forms import read_form
 from .records import FileRecord
 from .rules import check_name, check_purpose, expiry_of, whole_number
-from .upload_store import PartRecord, UploadRecord, join_parts
+from .spool import Spooled
+from .upload_store import PartRecord, UploadRecord
 
 __all__ = ["routes"]
 
@@ -183,24 +185,20 @@ async def complete(request: Request) -> Response:
     upload = _pending(request)
     ids = _chosen(upload, emulator.uploads.parts(upload.id), body.get("part_ids"))
     paths = [emulator.uploads.part_path(part_id) for part_id in ids]
-    target = emulator.store.incoming_path()
     try:
         if emulator.options.inline_io:
-            whole, md5 = join_parts(paths, target)
+            sha256, md5 = blobs.digests(paths)
         else:
-            whole, md5 = await asyncio.to_thread(join_parts, paths, target)
+            sha256, md5 = await asyncio.to_thread(blobs.digests, paths)
     except FileNotFoundError:
-        # A `cancel` took the parts away meanwhile: then that is the answer.
-        target.unlink(missing_ok=True)
+        # Another `complete` or a `cancel` took the parts away meanwhile: then that is the answer.
         _pending(request)
         raise
-    try:
-        # Another `complete` or a `cancel` may have been faster.
-        _pending(request)
-        _check_md5(body.get("md5"), md5)
-    except ApiError:
-        whole.discard()
-        raise
+    _pending(request)
+    _check_md5(body.get("md5"), md5)
+    target = emulator.store.incoming_path()
+    blobs.bind(paths, target)
+    whole = Spooled(upload.bytes, sha256, None, target)
     file = emulator.store.create(
         emulator.draft(
             project=upload.project,

@@ -76,9 +76,11 @@ class _Offloaded(httpx2.AsyncByteStream):
 
 
 def _gather(pieces: Iterator[bytes]) -> bytes:
-    gathered = bytearray()
+    gathered: list[bytes] = []
+    size = 0
     for piece in pieces:
-        gathered += piece
-        if len(gathered) >= PIECE_BYTES:
+        gathered.append(piece)
+        size += len(piece)
+        if size >= PIECE_BYTES:
             break
-    return bytes(gathered)
+    return b"".join(gathered)
