@@ -196,8 +196,10 @@ def test_without_dedup_no_two_paths_share() -> None:
         pytest.param({"size": 512_000_000}, False, None, id="512 MB"),
         pytest.param({"size": 512_000_001}, False, "more than the API takes", id="a byte more"),
         pytest.param({"size": 512_000_001}, True, None, id="unless in parts"),
-        pytest.param({"size": 8_000_000_000}, True, None, id="8 GB in parts"),
-        pytest.param({"size": 8_000_000_001}, True, "more than the API takes", id="a byte more yet"),
+        pytest.param({"size": 8 * 1024**3}, True, None, id="8 GB in parts"),
+        pytest.param(
+            {"size": 8 * 1024**3 + 1}, True, "more than the API takes", id="a byte more yet"
+        ),
         pytest.param({"purpose": "batch"}, False, "takes only .jsonl", id="batch of text"),
         pytest.param({"purpose": "fine-tune"}, False, "takes only .jsonl", id="fine-tune of text"),
         pytest.param({"purpose": "batch", "extension": ".jsonl"}, False, None, id="batch"),

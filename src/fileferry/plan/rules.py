@@ -12,7 +12,8 @@ from fileferry.ignore.rules import Rules
 from fileferry.model import ContentKey, Dedup, Folder, Policy, Rule
 
 FILES_LIMIT_BYTES = 512 * 1000**2
-UPLOADS_LIMIT_BYTES = 8 * 1000**3
+UPLOADS_LIMIT_BYTES = 8 * 1024**3
+"""Of "8 GB" the larger reading, as the SDK reads its "64 MB": the API is told the size before a byte is sent."""
 BATCH_LIMIT_BYTES = 200 * 1000**2
 BATCH_LIMIT_LINES = 50_000
 NAME_LIMIT_BYTES = 255
