@@ -7,6 +7,7 @@ Each folder is `ok` (every directory is watched), `degraded` (some are not, or e
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import warnings
@@ -16,27 +17,16 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers.inotify import InotifyObserver
-from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD, Mask
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter
 
+from fileferry.daemon.events import EVENTS, EventQueue, Hints
 from fileferry.local import watch_coverage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from watchdog.observers.api import ObservedWatch
-    from watchdog.observers.inotify_c import InotifyEvent, WatchDescriptor
 
     from fileferry.clock import Clock
     from fileferry.daemon.logs import Log
@@ -44,18 +34,11 @@ if TYPE_CHECKING:
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.workers import Workers
 
-EVENTS: list[type[FileSystemEvent]] = [
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileMovedEvent,
-    FileDeletedEvent,
-    DirCreatedEvent,  # without it, new directories are not watched
-    DirMovedEvent,
-    DirDeletedEvent,
-]
 UNSEEN_RESCAN_SECONDS = 60.0
 TEND_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
+RECOUNT_SECONDS = 60.0
+RECOUNT_SHARE = 50  # counting directories may take a fiftieth of the time
 
 
 class Coverage(StrEnum):
@@ -100,25 +83,40 @@ class Watcher:
         self._loop = loop
         self._log = log
         self._armed: dict[int, Armed] = {}
+        self._refused: set[int] = set()
         self._pending: deque[tuple[int, bytes]] = deque()
         self._scheduled = False
         self._tend_at = 0.0
         self._tending: dict[int, asyncio.Task[None]] = {}
+        self._is_short = (
+            False  # the kernel watches fewer directories than there are, and that was told
+        )
         self._arming = threading.Lock()  # one at a time: what each gains is counted
-        self._observer = InotifyObserver()
+        self._recount_at = 0.0
+        self._queue = self._open_queue()
+        self._observer: BaseObserver | None = (
+            None if self._queue is None else BaseObserver(InotifyEmitter, inotify_fd=self._queue)
+        )
         self.coverage: dict[int, Coverage] = dict.fromkeys(mirrors, Coverage.POLLING)
         self.overflows = 0
-        # It reports each race of a new directory with a warning of ten kilobytes.
+        # It reports each race of a new directory with a warning of ten kilobytes, and losses in lines of its own form.
         warnings.filterwarnings("ignore", module="watchdog")
+        logger = logging.getLogger("watchdog")
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False
 
     def start(self) -> None:
         """Begin to listen; watches come with the first `tend`."""
-        self._observer.start()
+        if self._queue is not None and self._observer is not None:
+            self._queue.start()
+            self._observer.start()
 
     def stop(self) -> None:
         """Stop listening."""
-        self._observer.stop()
-        self._observer.join(timeout=2.0)
+        for thread in (self._observer, self._queue):
+            if thread is not None:
+                thread.stop()
+                thread.join(timeout=2.0)
 
     async def tend(self) -> None:
         """Watch what can be watched and is not; notice watches that died. Cheap when nothing changed.
@@ -138,9 +136,30 @@ class Watcher:
                 begun.append(task)
         if begun:
             await asyncio.wait(begun, timeout=ANSWER_SECONDS)
+        if now >= self._recount_at:
+            await self._recount(now)
         for folder_id in self._mirrors:
             if self.coverage[folder_id] is not Coverage.OK:
                 self._lookout.rescan_within(folder_id, UNSEEN_RESCAN_SECONDS)
+
+    async def _recount(self, now: float) -> None:
+        """Notice directories that came since a folder was armed, and that the kernel would not watch."""
+        armed = [self._mirrors[folder_id].folder.root for folder_id in sorted(self._armed)]
+        counting = asyncio.ensure_future(self._workers.run_apart(_count, armed))
+        await asyncio.wait({counting}, timeout=ANSWER_SECONDS)
+        took = self._clock.monotonic() - now
+        self._recount_at = now + max(RECOUNT_SECONDS, RECOUNT_SHARE * took)
+        if not counting.done():
+            counting.cancel()
+            return
+        watched, needed = counting.result()
+        for folder_id in self._armed:
+            self.coverage[folder_id] = Coverage.OK if watched >= needed else Coverage.DEGRADED
+        if watched < needed and not self._is_short:
+            self._log.warning(
+                "watch_incomplete", directories=needed, watched=watched, hint=_cure(needed)
+            )
+        self._is_short = watched < needed
 
     def _tended(self, folder_id: int, task: asyncio.Task[None]) -> None:
         self._tending.pop(folder_id, None)
@@ -153,6 +172,9 @@ class Watcher:
         try:
             status = os.stat(root)
         except OSError:
+            if folder_id in self._armed:
+                # Events end with the root: a scan has to say what became of it, and soon.
+                self._loop.call_soon_threadsafe(self._lookout.mark, folder_id)
             self._disarm(folder_id)
             return
         armed = self._armed.get(folder_id)
@@ -162,7 +184,7 @@ class Watcher:
                 return
             self._log.warning("watch_lost", folder=mirror.folder.name)
             self._disarm(folder_id)
-        if watch_coverage.sends_events(root):
+        if self._observer is not None and watch_coverage.sends_events(root):
             with self._arming:
                 self._arm(folder_id, mirror, status)
 
@@ -170,30 +192,34 @@ class Watcher:
         root = os.fsdecode(mirror.folder.root)
         needed = watch_coverage.count_directories(mirror.folder.root)
         before = watch_coverage.kernel_watches()
+        assert self._observer is not None
         try:
             watch = self._observer.schedule(
-                _Handler(self, folder_id, mirror.folder.root),
+                Hints(self.notice, folder_id, mirror.folder.root),
                 root,
                 recursive=True,
                 event_filter=EVENTS,
             )
-            InotifyFD.get_instance().add_callback(
-                mirror.folder.root,
-                Mask(InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_ONLYDIR),
-                _OverflowBell(self),
-                CallbackId(id(self)),
-            )
         except OSError as error:
             self.coverage[folder_id] = Coverage.POLLING
-            self._log.warning(
-                "watch_refused", folder=mirror.folder.name, error=str(error), hint=_cure(needed)
+            # Tried again and again, told once.
+            log = self._log.debug if folder_id in self._refused else self._log.warning
+            log(
+                "watch_refused",
+                folder=mirror.folder.name,
+                directories=needed,
+                error=str(error),
+                hint=_cure(needed),
             )
+            self._refused.add(folder_id)
             return
+        self._refused.discard(folder_id)
         self._armed[folder_id] = Armed(watch, status.st_ino, status.st_dev)
         gained = watch_coverage.kernel_watches() - before
         covered = gained >= needed or watch_coverage.count_directories(mirror.folder.root) <= gained
         self.coverage[folder_id] = Coverage.OK if covered else Coverage.DEGRADED
         if not covered:
+            self._is_short = True
             self._log.warning(
                 "watch_incomplete",
                 folder=mirror.folder.name,
@@ -206,14 +232,23 @@ class Watcher:
     def _disarm(self, folder_id: int) -> None:
         armed = self._armed.pop(folder_id, None)
         self.coverage[folder_id] = Coverage.POLLING
-        if armed is not None:
+        if armed is not None and self._observer is not None:
             try:
                 self._observer.unschedule(armed.watch)
             except (KeyError, OSError) as error:
                 self._log.debug("unschedule_failed", error=str(error))
 
+    def _open_queue(self) -> EventQueue | None:
+        try:
+            return EventQueue(self.overflowed)
+        except OSError as error:
+            self._log.warning(
+                "watch_refused", error=str(error), hint="sysctl fs.inotify.max_user_instances=1024"
+            )
+            return None
+
     def _is_alive(self, armed: Armed) -> bool:
-        return any(
+        return self._observer is not None and any(
             emitter.watch == armed.watch and emitter.is_alive()
             for emitter in list(self._observer.emitters)
         )
@@ -243,37 +278,9 @@ class Watcher:
         self._lookout.mark_all()
 
 
-class _Handler(FileSystemEventHandler):
-    def __init__(self, watcher: Watcher, folder_id: int, root: bytes) -> None:
-        self._watcher = watcher
-        self._folder_id = folder_id
-        self._prefix = root.rstrip(b"/") + b"/"
-        self._root = root
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Pass on where something happened."""
-        for path in (os.fsencode(event.src_path), os.fsencode(event.dest_path)):
-            if path == self._root:
-                self._watcher.notice(self._folder_id, b"")
-            elif path.startswith(self._prefix):
-                self._watcher.notice(self._folder_id, path[len(self._prefix) :])
-
-
-class _OverflowBell:
-    """A callback of watchdog's inotify reader that only listens for lost events."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-
-    def on_event(self, event: InotifyEvent) -> None:
-        """Not of interest here."""
-
-    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-        """Not of interest here."""
-
-    def on_queue_overflow(self) -> None:
-        """Events were lost."""
-        self._watcher.overflowed()
+def _count(roots: list[bytes]) -> tuple[int, int]:
+    """Return how many directories the kernel watches, and how many there are."""
+    return watch_coverage.kernel_watches(), sum(map(watch_coverage.count_directories, roots))
 
 
 def _cure(needed: int) -> str:
