@@ -23,6 +23,7 @@ FerryError                     1  something went wrong
     │   ├── CredentialsRefused 7  the key is wrong, or lacks a scope
     │   └── QuotaExhausted     7  storage or billing quota used up
     ├── TooSlow                5  the line cannot carry a file in the time that the API gives it
+    ├── PartsDamaged           5  parts made another file than they should
     ├── RemoteUnavailable      5  transient: known not to have been done
     └── OutcomeUnknown         5  it may have been done, or not
 
@@ -187,6 +188,12 @@ class QuotaExhausted(RemoteRefused):
 
 class TooSlow(RemoteError):
     """The line cannot carry a file in the time that the API gives it; it was not sent."""
+
+    exit_code = 5
+
+
+class PartsDamaged(RemoteError):
+    """The parts that were sent do not make the file: it was not stored, and has to be sent anew."""
 
     exit_code = 5
 

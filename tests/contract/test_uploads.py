@@ -14,6 +14,7 @@ from fileferry.daemon.workers import ThreadWorkers
 from fileferry.emulator import Fault, FaultKind, create_app
 from fileferry.errors import (
     OutcomeUnknown,
+    PartsDamaged,
     PartsRefused,
     RemoteMissing,
     RemoteRefused,
@@ -183,9 +184,9 @@ async def test_a_complete_that_was_put_off_was_not_done(bench: Bench) -> None:
     await bench.remote.complete_upload(upload_id, ids, md5=MD5)
 
 
-async def test_bytes_that_were_damaged_may_be_sent_again(bench: Bench) -> None:
+async def test_bytes_that_were_damaged_are_told_from_what_will_never_be_taken(bench: Bench) -> None:
     upload_id, ids = await bench.begin()
-    with pytest.raises(RemoteUnavailable, match="damaged"):
+    with pytest.raises(PartsDamaged, match="damaged"):
         await bench.remote.complete_upload(upload_id, ids, md5="0" * 32)
     assert bench.files() == []
 

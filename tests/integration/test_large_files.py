@@ -181,6 +181,39 @@ def test_a_complete_that_never_arrived_is_asked_for_again(
     assert len(posts(it, "/complete")) == 2
 
 
+def test_a_file_that_was_damaged_on_its_way_is_sent_anew_but_not_over_and_over(
+    tmp_path: Path, fast: EmulatorProcess
+) -> None:
+    it = ferry(tmp_path, fast)
+    digest = write(it, 4 * MIB)
+    damaged = "The md5 does not match the uploaded bytes."
+    fast.add_fault(
+        "status", method="POST", path="/v1/uploads/*/complete", status=400, message=damaged
+    )
+    it.sync(check=3)
+    ((state, error),) = it.query("SELECT state, error FROM files")
+    assert (state, len(posts(it, "/complete"))) == ("error", 1)
+    assert "damaged" in error
+    it.run("retry", check=0)
+    it.sync()
+    assert [file["sha256"] for file in it.stored()] == [digest]
+    assert [call["status"] for call in posts(it, "/cancel")] == [200]
+
+
+def test_an_upload_that_somebody_else_cancelled_is_begun_again(
+    tmp_path: Path, fast: EmulatorProcess
+) -> None:
+    it = ferry(tmp_path, fast)
+    digest = write(it, 4 * MIB)
+    gone = "No such Upload object"
+    fast.add_fault(
+        "status", method="POST", path="/v1/uploads/*/parts", status=404, message=gone, skip=2
+    )
+    it.sync()
+    assert [file["sha256"] for file in it.stored()] == [digest]
+    assert len(posts(it, "/v1/uploads")) == 2
+
+
 def test_a_refused_purpose_goes_in_one_piece_and_is_not_asked_for_again(
     tmp_path: Path, fast: EmulatorProcess
 ) -> None:

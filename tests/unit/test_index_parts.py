@@ -41,7 +41,7 @@ def begin(db: sqlite3.Connection, *, upload_id: str | None = "upload_1") -> tupl
     return content_id, intent_id
 
 
-def open_intent(db: sqlite3.Connection, content_id: int) -> int:
+def open_intent(db: sqlite3.Connection, content_id: int, *, opened_at: float = 0.0) -> int:
     intent_id = intents.open_one(
         db,
         content_id=content_id,
@@ -49,7 +49,7 @@ def open_intent(db: sqlite3.Connection, content_id: int) -> int:
         size=KEY.size,
         purpose="batch",
         expires_seconds=7_190,
-        server_now=0.0,
+        server_now=opened_at,
     )
     assert intent_id is not None
     return intent_id
@@ -160,3 +160,18 @@ def test_what_gets_on_has_not_failed(db: sqlite3.Connection) -> None:
     assert parcel is not None
     parts.arrived(db, parcel.parcel_id, 0, Part("part_0", "aa"))
     assert db.execute("SELECT attempts FROM content").fetchone()[0] == 0
+
+
+def test_who_goes_on_answers_for_what_was_begun_before(db: sqlite3.Connection) -> None:
+    content_id, earlier_id = begin(db)
+    parcel = parts.of_intent(db, earlier_id)
+    assert parcel is not None
+    parts.completing(db, parcel.parcel_id)
+    intents.give_up(db, earlier_id, now=5.0)
+    intents.close(db, earlier_id, "none", now=70.0)
+    assert [intent.intent_id for intent in intents.unanswered(db)] == [earlier_id]
+    again = open_intent(db, content_id, opened_at=71.0)
+    parts.take_over(db, parcel.parcel_id, again)
+    intents.give_up(db, again, now=72.0)
+    assert intents.unanswered(db) == []  # a file of this Upload is the later one's
+    assert [(intent.intent_id, intent.opened_at) for intent in intents.unknown(db)] == [(again, 0)]

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from fileferry.errors import (
     CredentialsRefused,
     OutcomeUnknown,
+    PartsDamaged,
     PartsRefused,
     QuotaExhausted,
+    RemoteMissing,
     RemoteRefused,
     RemoteUnavailable,
     SourceChanged,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from fileferry.daemon.logs import Log
     from fileferry.daemon.opening import Opened
     from fileferry.daemon.workers import Workers
+    from fileferry.errors import RemoteError
     from fileferry.index.contents import Want
     from fileferry.index.parts import Parcel
     from fileferry.index.writer import Writer
@@ -159,7 +162,7 @@ class LargeFiles:
                 return await self._remote.complete_upload(parcel.upload_id, ids, md5=md5)
         except (CredentialsRefused, QuotaExhausted):
             raise
-        except (SourceError, TooSlow):
+        except (SourceError, TooSlow, PartsDamaged):
             await self._doom(want)
             raise
         except PartsRefused:
@@ -169,7 +172,8 @@ class LargeFiles:
             await self._doom(want)
             if opened.completing and parcel.state == "completing":
                 raise OutcomeUnknown(f"an earlier answer was lost: {error.message}") from error
-            if is_resumed or not self._is_alive(parcel):
+            is_over = isinstance(error, RemoteMissing) or not self._is_alive(parcel)
+            if is_resumed or is_over:
                 raise RemoteUnavailable(
                     f"the parts are sent anew: {error.message}", status=error.status
                 ) from error
@@ -219,7 +223,8 @@ class LargeFiles:
         try:
             await asyncio.wait({shipping, watching}, return_when=asyncio.FIRST_COMPLETED)
             if not shipping.done():
-                watching.result()  # raises what it found
+                await self._doom(want)
+                raise watching.result()
             ids, digest, md5 = await shipping
         finally:
             shipping.cancel()
@@ -229,8 +234,10 @@ class LargeFiles:
             raise SourceChanged("the bytes that were sent are not those that were planned")
         return ids, md5
 
-    async def _watch(self, parcel: Parcel, shipment: Shipment, size: int, left_bytes: int) -> None:
-        """Give a shipment up as soon as it is clear that it will not be through in time."""
+    async def _watch(
+        self, parcel: Parcel, shipment: Shipment, size: int, left_bytes: int
+    ) -> RemoteError:
+        """Return why a shipment is to be given up, as soon as it is clear that it will not be through in time."""
         began = self._clock.monotonic()
         while True:
             await self._clock.sleep(WATCH_SECONDS)
@@ -243,11 +250,13 @@ class LargeFiles:
                 left_seconds=(parcel.expires_at or 0.0) - self._server_now(),
             )
             if verdict is Outlook.START_OVER:
-                raise RemoteRefused("the API gives an upload in parts one hour, and it is over")
+                return RemoteUnavailable(
+                    "the API gives an upload in parts one hour, and too little is left of it"
+                )
             if verdict is Outlook.TOO_SLOW:
                 rate = shipment.moved_bytes / elapsed
                 self._measured = (rate, self._clock.monotonic())
-                raise _too_slow(size, rate, "was measured")
+                return _too_slow(size, rate, "was measured")
 
     def _check(self, key: ContentKey) -> None:
         """Raise what can be known before anything is sent."""

@@ -207,12 +207,14 @@ class Liaison:
     async def stop(self, grace_seconds: float) -> None:
         """Let what is in flight end, for so long; then close."""
         self._contact.is_ended = True
+        grace_seconds = 0.0 if self._contact.is_down else grace_seconds
         if self._uploads is not None:
-            await self._uploads.stop(0.0 if self._contact.is_down else grace_seconds)
+            await self._uploads.stop(grace_seconds)
         await self._audits.stop()
-        if self._tidying is not None:
-            self._tidying.cancel()
-            await asyncio.gather(self._tidying, return_exceptions=True)
+        if (tidying := self._tidying) is not None:
+            await asyncio.wait({tidying}, timeout=grace_seconds)
+            tidying.cancel()
+            await asyncio.gather(tidying, return_exceptions=True)
         if self._contact.remote is not None:
             await self._contact.remote.aclose()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fileferry.errors import (
     CredentialsRefused,
     OutcomeUnknown,
+    PartsDamaged,
     QuotaExhausted,
     RemoteError,
     RemoteRefused,
@@ -152,7 +153,7 @@ class Results:
         refused = isinstance(error, RemoteRefused) and not lasting
         if isinstance(error, RemoteUnavailable):
             until = now + (error.retry_after_seconds or self._pace.delay_seconds(want.attempts + 1))
-        elif isinstance(error, TooSlow):
+        elif isinstance(error, TooSlow | PartsDamaged):
             until = now + HOURLY_SECONDS
         else:
             until = now  # uploads as a whole stand still then, and whoever asks again has an answer
@@ -164,7 +165,7 @@ class Results:
             elif refused:
                 wants.refuse(db, want.content_id, error.message)
             else:
-                if isinstance(error, TooSlow):
+                if isinstance(error, TooSlow | PartsDamaged):
                     wants.despair(db, want.content_id)
                 wants.put_off(db, want.content_id, until=until, error=error.message)
 

@@ -73,13 +73,22 @@ def used_expiries(db: sqlite3.Connection, *, name: str, size: int, purpose: str)
 def close(
     db: sqlite3.Connection, intent_id: int, outcome: str, *, now: float, file_id: str | None = None
 ) -> None:
-    """Record how an upload ended: `done`, `not sent`, `refused` or `none`."""
+    """Record how an upload ended: `done`, `not sent`, `refused` or `none`; see `continue_in` for `continued`."""
     db.execute(
         "UPDATE intent SET state = 'closed', outcome = ?, closed_at = ?, file_id = ? WHERE id = ?",
         (outcome, now, file_id, intent_id),
     )
     if outcome == "done":
         db.execute("DELETE FROM upload WHERE intent_id = ?", (intent_id,))
+
+
+def continue_in(db: sqlite3.Connection, earlier_id: int, intent_id: int) -> None:
+    """Let an intent answer for all that an earlier one has begun, from its beginning: what comes of it is one file."""
+    db.execute(
+        "UPDATE intent SET opened_at = (SELECT opened_at FROM intent WHERE id = ?) WHERE id = ?",
+        (earlier_id, intent_id),
+    )
+    db.execute("UPDATE intent SET outcome = 'continued' WHERE id = ?", (earlier_id,))
 
 
 def give_up(db: sqlite3.Connection, intent_id: int, *, now: float) -> None:
@@ -131,8 +140,15 @@ def unknown(db: sqlite3.Connection) -> list[Intent]:
 
 
 def unanswered(db: sqlite3.Connection) -> list[Intent]:
-    """Return the closed intents whose file may still turn up: given up as absent less than a day ago."""
-    rows = db.execute(f"SELECT {_COLUMNS} FROM intent WHERE state = 'closed' AND outcome = 'none'")  # noqa: S608
+    """Return the closed intents whose file may still turn up: given up as absent less than a day ago.
+
+    Not while a later try is in flight or unknown: what turns up may be what that one has made.
+    """
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM intent AS given_up WHERE state = 'closed' AND outcome = 'none' AND NOT EXISTS"  # noqa: S608
+        " (SELECT 1 FROM intent AS later WHERE later.state <> 'closed' AND later.name = given_up.name"
+        " AND later.size = given_up.size AND later.purpose = given_up.purpose)"
+    )
     return [Intent(*row) for row in rows]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fileferry.index import intents
 from fileferry.model import Part
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ def of_row(db: sqlite3.Connection, parcel_id: int) -> Parcel | None:
 
 
 def take_over(db: sqlite3.Connection, parcel_id: int, intent_id: int) -> None:
-    """Have an Upload that was left go on under another intent."""
+    """Have an Upload that was left go on under another intent, which answers for all of it from now on."""
+    (earlier_id,) = db.execute("SELECT intent_id FROM upload WHERE id = ?", (parcel_id,)).fetchone()
+    intents.continue_in(db, earlier_id, intent_id)
     db.execute("UPDATE upload SET intent_id = ? WHERE id = ?", (intent_id, parcel_id))
 
 

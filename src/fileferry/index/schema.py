@@ -135,7 +135,7 @@ CREATE TABLE intent (
     purpose          TEXT NOT NULL,
     expires_seconds  INTEGER,                              -- as sent: its nonce is in it; NULL: no expiry, no proof
     state            TEXT NOT NULL CHECK (state IN ('open', 'unknown', 'closed')),
-    outcome          TEXT,                                 -- of a closed one: done | not sent | none | refused
+    outcome          TEXT,                                 -- if closed: done | not sent | none | refused | continued
     opened_at        REAL NOT NULL,                        -- server seconds, estimated
     unknown_at       REAL,                                 -- wall seconds: when the answer was given up
     closed_at        REAL,

@@ -20,6 +20,7 @@ import openai
 from fileferry.errors import (
     FerryError,
     OutcomeUnknown,
+    PartsDamaged,
     PartsRefused,
     RemoteUnavailable,
 )
@@ -189,8 +190,9 @@ class OpenAIRemote:
                 )
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
             if isinstance(error, openai.BadRequestError) and "md5" in str(error).lower():
-                raise RemoteUnavailable(
-                    f"the file was damaged on its way: {error}", status=400
+                self._notice(error.response.headers)
+                raise PartsDamaged(
+                    f"the file was damaged on its way: {error.message}", status=400
                 ) from error
             self._translate(error, may_have_arrived=True)
         body = self._read(answer, may_have_arrived=True).get("file")
