@@ -27,8 +27,9 @@ class Namespace:
 
     def run(self, *command: object) -> None:
         """Run a command in it."""
-        into = ["nsenter", f"--target={self._daemon.pid}", "--user", "--mount", "--preserve"]
-            subprocess.run([*into, *map(str, command)], check=True, timeout=20)
+        into = ["nsenter", f"--target={self._daemon.pid}", "--user", "--mount"]
+        words = [*into, "--preserve-credentials", *map(str, command)]
+        subprocess.run(words, check=True, timeout=20)
 
 
 @contextlib.contextmanager
