@@ -46,17 +46,29 @@ class Disk:
     Args:
         home: an empty directory of its own.
         wall: the host's wall seconds.
+        now: virtual seconds.
+
+    Attributes:
+        files: what is at each path, in truth: also while a root is away or cannot be read.
+        versions: what ever stood at a path, as sha256.
+        contents: all that ever was.
+        away: roots that are not where they belong, and how.
+        changed_at: when a path last changed, wall seconds.
+        stands_since: since when there is a file at a path without a gap, virtual seconds.
+        troubles: places that are unreadable.
     """
 
-    def __init__(self, home: str, wall: Callable[[], float]) -> None:
+    def __init__(self, home: str, wall: Callable[[], float], now: Callable[[], float]) -> None:
         self.home = os.fsencode(home)
         self._wall = wall
+        self._now = now
         self.troubles: dict[bytes, Trouble] = {}
-        self.files: dict[bytes, bytes] = {}  # absolute path -> content: the truth
-        self.versions: dict[bytes, set[str]] = {}  # what ever stood at a path, as sha256
-        self.contents: list[bytes] = []  # all that ever was
-        self.away: dict[bytes, str] = {}  # roots that are not where they belong, and how
+        self.files: dict[bytes, bytes] = {}
+        self.versions: dict[bytes, set[str]] = {}
+        self.contents: list[bytes] = []
+        self.away: dict[bytes, str] = {}
         self.changed_at: dict[bytes, float] = {}
+        self.stands_since: dict[bytes, float] = {}
         self._ctimes: dict[tuple[int, int], int] = {}
         self._open: dict[int, bytes] = {}
 
@@ -152,6 +164,8 @@ class Disk:
             if how == "replaced":
                 shutil.rmtree(place)
             os.rename(store, place)
+        for path in self.below(place):
+            self.stands_since[path] = self._now()
 
     def stands(self, path: bytes) -> bool:
         """Say whether anything stands at a path now."""
@@ -176,9 +190,11 @@ class Disk:
         if content not in self.contents:
             self.contents.append(content)
         self.changed_at[path] = self._wall()
+        self.stands_since.setdefault(path, self._now())
 
     def _lacks(self, path: bytes) -> None:
         del self.files[path]
+        del self.stands_since[path]
         self.changed_at[path] = self._wall()
 
     # How fileferry sees it

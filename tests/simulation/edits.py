@@ -161,6 +161,28 @@ async def bring_back(scene: Scene) -> None:
         scene.notice(target)
 
 
+async def flicker(scene: Scene) -> None:
+    """Remove a file, tell of it, and have it come back a moment later, mostly without a word."""
+    world, path = scene.world, scene.file()
+    if path is None or world.loop is None:
+        return
+    content = world.disk.files[path]
+    if scene.chance.random() < 0.3:
+        content = scene.content()
+    is_told = scene.chance.random() < 0.3
+
+    def back() -> None:
+        if path not in world.disk.files and scene.can_stand(path):
+            world.tell("back again")
+            world.disk.write(path, content)
+            if is_told:
+                scene.mark_later(path, 0.0)
+
+    world.disk.remove(path)
+    scene.mark_later(path, 0.0)
+    world.loop.call_later(scene.chance.choice((0.05, 0.4, 0.4, 0.9, 5.0)), back)
+
+
 async def rules_file(scene: Scene) -> None:
     place = scene.root()
     if place is not None:

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     RENAME_DIRECTORY = "rename directory"
     COPY = "copy"
     BRING_BACK = "bring back old bytes"
+    FLICKER = "gone for a moment"
     UNREADABLE = "unreadable"
     READABLE = "readable"
     ROOT_AWAY = "root away"
@@ -40,9 +41,11 @@ class Kind(StrEnum):
     CONFIGURE = "configure"
     FAULT = "fault"
     NO_FAULTS = "no faults"
+    BLACKOUT = "blackout"
     OTHERS_DELETE = "others delete"
     OTHERS_CREATE = "others create"
     SUSPEND = "suspend"
+    NEAR_EXPIRY = "asleep until a renewal"
     CLOCK_FORWARD = "clock forward"
     CLOCK_BACK = "clock back"
     LOOK = "look"
@@ -84,6 +87,7 @@ WEIGHTS: dict[Kind, int] = {
     Kind.RENAME_DIRECTORY: 3,
     Kind.COPY: 4,
     Kind.BRING_BACK: 5,
+    Kind.FLICKER: 3,
     Kind.UNREADABLE: 4,
     Kind.READABLE: 3,
     Kind.ROOT_AWAY: 2,
@@ -92,9 +96,11 @@ WEIGHTS: dict[Kind, int] = {
     Kind.CONFIGURE: 2,
     Kind.FAULT: 12,
     Kind.NO_FAULTS: 5,
+    Kind.BLACKOUT: 2,
     Kind.OTHERS_DELETE: 1,
     Kind.OTHERS_CREATE: 2,
     Kind.SUSPEND: 2,
+    Kind.NEAR_EXPIRY: 3,
     Kind.CLOCK_FORWARD: 1,
     Kind.CLOCK_BACK: 1,
     Kind.LOOK: 4,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fileferry.emulator import Fault, FaultKind
+from simulation import edits
 from simulation.disk import EACCES, EIO, ESTALE
 
 if TYPE_CHECKING:
     from simulation.scene import Scene
+    from simulation.witness import Witness
+    from simulation.world import World
 
 
 async def unreadable(scene: Scene) -> None:
@@ -100,9 +103,52 @@ async def no_faults(scene: Scene) -> None:
     scene.world.emulator.clear_faults()
 
 
+async def blackout(scene: Scene) -> None:
+    """Lose the answer to an upload, and then hear nothing for longer than listings lag; the first that comes through
+    after that has a hole in it, where the file is.
+    """
+    world = scene.world
+    if world.loop is None:
+        return
+    lag = world.settings.list_lag_seconds
+    await edits.write(scene)
+    world.emulator.add_fault(Fault(FaultKind.DROP_AFTER, "POST", "/v1/files"))
+    world.emulator.add_fault(Fault(FaultKind.STATUS, "GET", "/v1/files", count=None, status=503))
+
+    def ends() -> None:
+        world.tell("the blackout ends")
+        world.emulator.clear_faults()
+        _leave_out_once(scene)
+
+    world.loop.call_later(lag * scene.chance.choice((0.4, 1.5, 1.5)), ends)
+
+
+def _leave_out_once(scene: Scene) -> None:
+    """Have the next listing leave out what no answer told of, unless one has done so already: two would be too many."""
+    world = scene.world
+    store: Any = world.emulator.store
+    if world.writer is None or "page" in vars(store):
+        return
+    missed = "SELECT 1 FROM intent WHERE state = 'unknown' AND absences > 0"
+    if world.writer.connection.execute(missed).fetchone():
+        return
+    orphans = frozenset(scene.witness.truth.orphans(world.writer.connection))
+    whole = store.page
+
+    def page(*args: Any, limit: int, **options: Any) -> Any:
+        records = whole(*args, limit=limit, **options)
+        if limit > 2:  # a greeting asks for one
+            del store.page
+            records = [record for record in records if record.id not in orphans]
+        return records
+
+    store.page = page
+
+
 async def others_delete(scene: Scene) -> None:
     world = scene.world
-    ours = [file_id for file_id in scene.witness.sent if file_id not in scene.witness.deleted]
+    truth = scene.witness.truth
+    ours = [file_id for file_id in truth.sent if file_id not in truth.deleted]
     if ours:
         with world.as_somebody_else():
             world.emulator.store.delete(scene.chance.choice(ours), world.emulator.clock.now())
@@ -124,6 +170,24 @@ async def others_create(scene: Scene) -> None:
 
 async def suspend(scene: Scene) -> None:
     scene.world.clock.slept_seconds += scene.chance.choice((3_600.0, 5_000.0, 90_000.0, 800_000.0))
+
+
+async def near_expiry(scene: Scene) -> None:
+    """Sleep until shortly before the first renewal is due."""
+    world = scene.world
+    if world.writer is not None:
+        margin = scene.chance.choice((0.5, 20.0))
+        sleep_until_renewal(world, scene.witness, margin_seconds=margin)
+
+
+def sleep_until_renewal(world: World, witness: Witness, *, margin_seconds: float) -> bool:
+    """Suspend the host until so long before the first renewal; say whether there is one."""
+    renew_at = witness.rest.next_renewal()
+    if renew_at is None:
+        return False
+    ahead = renew_at - witness.truth.server_now() - margin_seconds
+    world.clock.slept_seconds += max(0.0, ahead)
+    return True
 
 
 async def clock_forward(scene: Scene) -> None:

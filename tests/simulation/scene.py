@@ -59,12 +59,17 @@ class Scene:
             return None
         name = self.chance.choice(NAMES if self.chance.random() < 0.8 else MORE_NAMES)
         path = place + b"/" + name
+        return path if self.can_stand(path) else None
+
+    def can_stand(self, path: bytes) -> bool:
+        """Say whether a file can be put at a path: its root is there, and nothing of another kind is in the way."""
+        place = next(f.root for f in self.world.folders if path.startswith(f.root + b"/"))
         parent = os.path.dirname(path)
         while parent != place:
             if parent in self.world.disk.files:
-                return None
+                return False
             parent = os.path.dirname(parent)
-        return None if os.path.isdir(path) else path
+        return place not in self.world.disk.away and not os.path.isdir(path)
 
     def content(self) -> bytes:
         """Make up bytes: few different ones, so that twins are common."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fileferry.index import entries
-from simulation import history, stage
+from simulation import history, mishaps, stage
 from simulation.orders import Restart
 from simulation.witness import Witness
 from simulation.world import World
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 REST_SECONDS = 6 * 3_600.0
 LOOK_SECONDS = 20.0
 QUIET_SECONDS = 200.0
+RENEWAL_SECONDS = 400.0
+LONGEST_DELAY_SECONDS = 900.0
 MEMORY = "/dev/shm"
 
 
@@ -107,7 +109,7 @@ class _Story:
         await ask_again(world)
         world.tell("mended")
         deadline = world.now() + REST_SECONDS
-        while problems := witness.problems():
+        while problems := witness.rest.problems():
             if world.now() >= deadline or world.violations:
                 for problem in problems:
                     world.object("it converges", problem)
@@ -124,10 +126,19 @@ class _Story:
             world.object("nothing polls without end", f"{engine.passes - passes} passes at rest")
 
     async def _once_more(self) -> None:
-        """Start again, and find nothing to do."""
+        """Start again, and find nothing to do, until ids have to be renewed."""
+        world, witness = self._world, self._witness
         await asyncio.sleep(QUIET_SECONDS)
-        for problem in self._witness.problems():
-            self._world.object("it stays as it is", problem)
+        for problem in witness.rest.problems(patience=LONGEST_DELAY_SECONDS):
+            world.object("it stays as it is", problem)
+        assert world.writer is not None
+        world.figures.orphans += len(witness.truth.orphans(world.writer.connection))
+        for _ in range(2):
+            if mishaps.sleep_until_renewal(world, witness, margin_seconds=10.0):
+                world.tell("near a renewal")
+                await asyncio.sleep(RENEWAL_SECONDS)
+                for problem in witness.rest.late_renewals():
+                    world.object("ids are renewed in time", problem)
 
 
 def mend(world: World) -> None:

@@ -240,7 +240,7 @@ class Tale:
         deadline = world.now() + REST_SECONDS
         await asyncio.sleep(6.0)
         await ask_again(world)
-        while problems := self._witness.problems():
+        while problems := self._witness.rest.problems():
             if world.now() > deadline or world.violations:
                 for problem in problems:
                     world.object("it converges", problem)

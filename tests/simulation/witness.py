@@ -1,24 +1,22 @@
-"""What must hold, whatever happens: watched at every commit, every upload and every delete, and asked at the end.
+"""What must hold, whatever happens: watched at every commit, every upload and every delete.
 
-The witness knows the truth of all sides: what stood on the disk and when, what the emulator stored for whom, and what
-the index says. It takes part in nothing.
+The witness takes part in nothing. What it measures by is the truth: what stood on the disk and when, and what the
+emulator stored for whom.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simulation.disk import sha
+from simulation.rest import Rest
+from simulation.truth import Sent, Truth
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
 
     from fileferry.emulator.records import FileRecord
     from fileferry.emulator.spool import Spooled
-    from fileferry.model import Folder
     from simulation.world import World
 
 FRESH_SECONDS = 1.0
@@ -27,61 +25,39 @@ FRESH_SECONDS = 1.0
 _PATH = "CAST(folder.root || X'2F' || {0}.path AS BLOB)"
 _OF_FOLDER = "FROM entry JOIN folder ON folder.id = entry.folder_id"
 _ANSWERS = (
-    f"SELECT {_PATH.format('entry')}, remote.file_id, remote.proof FROM entry"
-    " JOIN folder ON folder.id = entry.folder_id"
+    f"SELECT {_PATH.format('entry')}, remote.file_id, remote.proof {_OF_FOLDER}"
     " JOIN remote ON remote.content_id = entry.held_id AND remote.state = 'live'"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """An upload of ours that was stored."""
-
-    record: FileRecord
-    content_id: int | None
-    has_expiry: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the index says of a path."""
-
-    state: str
-    file_id: str | None
-    hold_id: int | None
-    error: str | None
-
-    @property
-    def is_kept(self) -> bool:
-        """Say whether somebody has decided about it, or has to."""
-        return self.state == "kept" or self.hold_id is not None
+_ABSENT = f"SELECT {_PATH.format('entry')} {_OF_FOLDER} WHERE absent = 1"
+_HELD = f"SELECT {_PATH.format('entry')} {_OF_FOLDER} WHERE hold_id IS NOT NULL OR state = 'kept'"
+_GIVEN_UP = (
+    "SELECT file_id FROM remote WHERE state = 'deleting'"
+    " OR (state = 'retiring' AND reason IN ('renewed', 'race'))"
+)
 
 
 class Witness:
     """Watches a world.
 
     Attributes:
-        sent: what we had stored, by id.
-        deleted: ids that our own DELETE removed.
-        removed_by_others: ids of ours that somebody else deleted.
+        truth: what it measures by.
         mistaken: ids that were taken for ours without proof, and hold other bytes than their path.
         approved: remote files that somebody released from a hold.
-        may_repeat: why an upload may be sent again although its first one exists, if it may.
+        is_final: nothing happens any more, so nothing may be sent.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.sent: dict[str, Sent] = {}
-        self.foreign: set[str] = set()
-        self.deleted: set[str] = set()
-        self.removed_by_others: set[str] = set()
+        self.truth = Truth(world)
         self.mistaken: set[str] = set()
         self.approved = 0
-        self.may_repeat: str | None = None
         self.is_final = False
-        self._records: dict[str, FileRecord] = {}
+        self.rest = Rest(self)
         self._seq = 0
         self._changes = -1
+        self._absent: frozenset[bytes] = frozenset()
+        self._held: frozenset[bytes] = frozenset()
+        self._given_up: set[str] = set()
         world.on_commit = self._committed
         store: Any = world.emulator.store
         self._store_create = store.create
@@ -89,14 +65,14 @@ class Witness:
         store.create = self._created
         store.delete = self._deleting
 
-    # While it happens
+    # Uploads
 
     def _created(self, record: FileRecord, body: Spooled) -> FileRecord:
-        world = self.world
+        world, truth = self.world, self.truth
         stored: FileRecord = self._store_create(record, body)
-        self._records[stored.id] = stored
+        truth.records[stored.id] = stored
         if world.foreign_hand:
-            self.foreign.add(stored.id)
+            truth.foreign.add(stored.id)
             return stored
         world.figures.creates += 1
         content_id = self._intended(stored)
@@ -104,7 +80,7 @@ class Witness:
             world.object("nothing is sent without an intent", f"{stored.filename} {stored.id}")
         else:
             self._check_not_twice(stored, content_id)
-        self.sent[stored.id] = Sent(stored, content_id, stored.expires_at is not None)
+        truth.sent[stored.id] = Sent(stored, content_id, stored.expires_at is not None)
         return stored
 
     def _intended(self, record: FileRecord) -> int | None:
@@ -115,14 +91,14 @@ class Witness:
         return None if row is None else int(row[0])
 
     def _check_not_twice(self, record: FileRecord, content_id: int) -> None:
-        world = self.world
-        now = world.emulator.clock.now()
+        world, truth = self.world, self.truth
+        now = truth.server_now()
         renew_at = self._db.execute(
             "SELECT renew_at FROM content WHERE id = ?", (content_id,)
         ).fetchone()[0]
-        for other in self.sent.values():
+        for other in truth.sent.values():
             before = other.record
-            if other.content_id != content_id or before.id not in self._living(now):
+            if other.content_id != content_id or before.id not in truth.living():
                 continue
             row = self._db.execute(
                 "SELECT state, reason, expires_at FROM remote WHERE file_id = ?", (before.id,)
@@ -136,37 +112,35 @@ class Witness:
             if is_renewal or gone_for_good or (state == "retiring" and too_old):
                 continue
             world.figures.duplicate_uploads += 1
-            if self.may_repeat is None:
-                world.object(
-                    "bytes travel once",
-                    f"{record.filename} again, {before.id} is {state or 'not recorded'}"
-                    f" {reason or ''} since {before.stored_at - world.clock.true_wall():.0f} s",
-                )
+            world.object(
+                "bytes travel once",
+                f"{record.filename} again, {before.id} is {state or 'not recorded'}"
+                f" {reason or ''} since {before.stored_at - world.clock.true_wall():.0f} s",
+            )
             return
         if self.is_final and renew_at is None:
             world.object("a second pass sends nothing", record.filename)
 
+    # Deletes
+
     def _deleting(self, file_id: str, now: float) -> None:
-        world = self.world
+        world, truth = self.world, self.truth
         self._store_delete(file_id, now)
         if world.foreign_hand:
-            self.removed_by_others.add(file_id)
+            truth.removed_by_others.add(file_id)
             return
         world.figures.deletes += 1
-        self.deleted.add(file_id)
-        if file_id in self.foreign:
-            world.figures.wrong_deletes += 1
-            world.object("a foreign file is never deleted", file_id)
+        truth.deleted.add(file_id)
+        if file_id in truth.foreign:
+            self._object_to_delete("a foreign file is never deleted", file_id)
             return
         row = self._db.execute(
             "SELECT state, content_id, proof, reason, retired_at FROM remote WHERE file_id = ?",
             (file_id,),
         ).fetchone()
         if row is None or row[0] != "deleting" or row[2] != "proven":
-            world.figures.wrong_deletes += 1
-            world.object(
-                "deletes come from the index's own ids, given up before", f"{file_id} {row}"
-            )
+            rule = "deletes come from the index's own ids, given up before"
+            self._object_to_delete(rule, f"{file_id} {row}")
             return
         used = self._db.execute(
             "SELECT path FROM entry WHERE held_id = ?1 AND NOT EXISTS"
@@ -174,28 +148,34 @@ class Witness:
             (row[1],),
         ).fetchone()
         if used is not None:
-            world.figures.wrong_deletes += 1
-            world.object("no delete before there is a new id", f"{file_id} of {used[0]!r}")
+            rule = "no delete before there is a new id"
+            self._object_to_delete(rule, f"{file_id} of {used[0]!r}")
         if row[3] in {"removed", "changed"}:
             self._check_unseen(file_id, retired_at=row[4])
 
+    def _object_to_delete(self, rule: str, detail: str) -> None:
+        self.world.figures.wrong_deletes += 1
+        self.world.object(rule, detail)
+
     def _check_unseen(self, file_id: str, *, retired_at: float) -> None:
         """Whatever stood on the disk before an id was retired has been seen by a scan before it is deleted."""
-        world, record = self.world, self._records[file_id]
+        disk, truth = self.world.disk, self.truth
         known = {row[0] for row in self._db.execute(f"SELECT {_PATH.format('entry')} {_OF_FOLDER}")}
-        for path, content in world.disk.files.items():
-            folder = self._folder_of(path)
+        for path, content in disk.files.items():
+            folder = truth.folder_of(path)
             if (
                 folder is None
                 or path in known
-                or sha(content) != record.sha256
-                or folder.root in world.disk.away
-                or world.disk.trouble_at(path, entering=True) is not None
-                or self.is_ignored(folder, path)
-                or world.disk.changed_at[path] >= retired_at - FRESH_SECONDS
+                or sha(content) != truth.records[file_id].sha256
+                or folder.root in disk.away
+                or disk.trouble_at(path, entering=True) is not None
+                or truth.is_ignored(folder, path)
+                or disk.changed_at[path] >= retired_at - FRESH_SECONDS
             ):
                 continue
-            world.object("a whole scan comes before a delete", f"{file_id}, {path!r}")
+            self._object_to_delete("a whole scan comes before a delete", f"{file_id}, {path!r}")
+
+    # Commits
 
     def _committed(self, db: sqlite3.Connection) -> None:
         if db.total_changes == self._changes:
@@ -203,16 +183,18 @@ class Witness:
         self._changes = db.total_changes
         for path, file_id, proof in db.execute(_ANSWERS):
             self._check_answer(path, file_id, proof)
+        self._check_given_up(db)
+        self._check_absences(db)
         self._check_removals(db)
         self._check_guard(db)
 
     def _check_answer(self, path: bytes, file_id: str, proof: str) -> None:
         world = self.world
-        if file_id in self.deleted:
+        if file_id in self.truth.deleted:
             world.figures.dead_ids_seen += 1
             world.object("the index never names an id that we deleted", f"{path!r} {file_id}")
             return
-        record = self._records.get(file_id)
+        record = self.truth.records.get(file_id)
         if record is None:
             world.object("an id comes from the API", f"{path!r} {file_id}")
         elif record.sha256 not in world.disk.versions.get(path, ()):
@@ -221,6 +203,24 @@ class Witness:
                 self.mistaken.add(file_id)
             else:
                 world.object("an id's bytes stood at its path", f"{path!r} {file_id} {proof}")
+
+    def _check_given_up(self, db: sqlite3.Connection) -> None:
+        """An id that a younger one replaced, or whose delete has begun, never answers again."""
+        self._given_up.update(row[0] for row in db.execute(_GIVEN_UP))
+        for (file_id,) in db.execute("SELECT file_id FROM remote WHERE state = 'live'"):
+            if file_id in self._given_up:
+                self.world.object("what was given up is not taken back", file_id)
+
+    def _check_absences(self, db: sqlite3.Connection) -> None:
+        """What stands on the disk, whether it can be read or not, is not taken for absent."""
+        absent = frozenset(row[0] for row in db.execute(_ABSENT))
+        for path in absent - self._absent:
+            folder = self.truth.folder_of(path)
+            if folder is not None and folder.root in self.world.disk.away:
+                continue  # it is not to be seen: whether that means anything, the root has to prove
+            if self._stands(path):
+                self.world.object("unreadable is not absent", repr(path))
+        self._absent = absent
 
     def _check_removals(self, db: sqlite3.Connection) -> None:
         world = self.world
@@ -231,11 +231,18 @@ class Witness:
         ).fetchall()
         self._seq = db.execute("SELECT COALESCE(max(seq), 0) FROM change_log").fetchone()[0]
         for _, path in rows:
-            if world.disk.holds(path):
-                changed_at = world.disk.changed_at.get(path, 0.0)
-                if world.clock.wall() - changed_at > FRESH_SECONDS:
-                    world.figures.lost_updates += 1
-                    world.object("unreadable is not deleted", f"{path!r} {world.disk.away}")
+            if self._stands(path):
+                world.figures.lost_updates += 1
+                world.object("what is there is not let go", f"{path!r} {world.disk.away}")
+            if path in self._held:
+                world.figures.wrong_deletes += 1
+                world.object("what is held or kept is not let go", repr(path))
+        self._held = frozenset(row[0] for row in db.execute(_HELD))
+
+    def _stands(self, path: bytes) -> bool:
+        """Say whether a file stands at a path, in truth, and has for a moment."""
+        disk = self.world.disk
+        return disk.holds(path) and self.world.now() - disk.stands_since[path] > FRESH_SECONDS
 
     def _check_guard(self, db: sqlite3.Connection) -> None:
         world = self.world
@@ -251,107 +258,6 @@ class Witness:
                     "deletes over the budget are held", f"{count} of {place!r}, {budget[place]}"
                 )
 
-    # At the end
-
-    def problems(self) -> list[str]:
-        """Return what is not as it should be when everything has come to rest; nothing may be missing."""
-        return [*self._not_converged(), *self._not_gone(), *self._leaked()]
-
-    def _not_converged(self) -> Iterator[str]:
-        disk = self.world.disk
-        living = self._living(self.world.emulator.clock.now())
-        entries = self._entries()
-        for path in sorted(disk.files):
-            entry = entries.pop(path, None)
-            folder = self._folder_of(path)
-            if folder is None or self.is_ignored(folder, path):
-                continue
-            if entry is None:
-                yield f"{path!r} is not in the index"
-            elif not entry.is_kept:
-                yield from self._not_right(path, entry, living)
-        for path, entry in entries.items():
-            folder = self._folder_of(path)
-            if folder is not None and not disk.below(folder.root):
-                continue  # a root that was emptied halts until somebody accepts it
-            if entry.state != "ignored" and not entry.is_kept:
-                yield f"{path!r} is not on disk and {entry.state} with {entry.file_id}"
-
-    def _not_right(self, path: bytes, entry: Known, living: frozenset[str]) -> Iterator[str]:
-        content, file_id = self.world.disk.files[path], entry.file_id
-        if not content:
-            if entry.state != "rejected":
-                yield f"{path!r} is empty and {entry.state}"
-        elif entry.state != "synced" or file_id is None:
-            yield f"{path!r} is {entry.state} with {file_id}: {entry.error}"
-        elif file_id not in living:
-            yield f"{path!r} has {file_id}, which is gone"
-        elif self._records[file_id].sha256 != sha(content) and file_id not in self.mistaken:
-            yield f"{path!r} has {file_id}, which holds other bytes"
-
-    def _entries(self) -> dict[bytes, Known]:
-        rows = self._db.execute(
-            f"SELECT {_PATH.format('entry')}, entry.state, remote.file_id, entry.hold_id, entry.error"
-            " FROM entry JOIN folder ON folder.id = entry.folder_id"
-            " LEFT JOIN remote ON remote.content_id = entry.held_id AND remote.state = 'live'"
-            " WHERE folder.attachment = 'active'"
-        )
-        return {row[0]: Known(*row[1:]) for row in rows}
-
-    def _not_gone(self) -> Iterator[str]:
-        for row in self._db.execute(
-            "SELECT file_id, state, reason FROM remote WHERE state IN ('retiring', 'deleting') AND proof = 'proven'"
-        ):
-            yield f"{row[0]} is still {row[1]} ({row[2]})"
-        for row in self._db.execute("SELECT name, state FROM intent WHERE state <> 'closed'"):
-            yield f"the upload of {row[0]} is still {row[1]}"
-
-    def _leaked(self) -> Iterator[str]:
-        orphans = self.orphans()
-        if self.may_repeat is None:
-            allowed = self.world.figures.lost_answers
-            if any(self.sent[file_id].has_expiry for file_id in orphans) or len(orphans) > allowed:
-                yield f"nobody knows of {', '.join(orphans)}"
-
-    def orphans(self) -> list[str]:
-        """Return living files of ours that the index does not answer for."""
-        known = {
-            row[0]
-            for row in self._db.execute(
-                "SELECT file_id FROM remote WHERE state IN ('live', 'retiring', 'deleting')"
-            )
-        }
-        living = self._living(self.world.emulator.clock.now())
-        return [file_id for file_id in self.sent if file_id in living and file_id not in known]
-
-    def is_ignored(self, folder: Folder, path: bytes) -> bool:
-        """Say what the few patterns that histories use mean, in words of our own."""
-        relative = path[len(folder.root) + 1 :]
-        if os.path.basename(relative) == b".ferryignore":
-            return True
-        rules = self.world.disk.files.get(folder.root + b"/.ferryignore", b"").decode()
-        for pattern in [*folder.ignore, *rules.split()]:
-            if pattern.startswith("*") and relative.endswith(pattern[1:].encode()):
-                return True
-            if pattern.endswith("/") and pattern[:-1].encode() in relative.split(b"/")[:-1]:
-                return True
-        return False
-
-    def _folder_of(self, path: bytes) -> Folder | None:
-        for folder in self.world.folders:
-            if path.startswith(folder.root + b"/"):
-                return folder
-        return None
-
-    def _living(self, now: float) -> frozenset[str]:
-        return frozenset(
-            record.id
-            for record in self._records.values()
-            if record.id not in self.deleted
-            and record.id not in self.removed_by_others
-            and not record.is_expired(now)
-        )
-
     @property
     def _error(self) -> float:
         """How far the engine's idea of the server's time may be off: one answer corrects it after a jump."""
@@ -361,3 +267,6 @@ class Witness:
     def _db(self) -> sqlite3.Connection:
         assert self.world.writer is not None, "asked while the engine lives"
         return self.world.writer.connection
+
+
+__all__ = ["Witness"]

@@ -52,7 +52,7 @@ class World:
         self.loop: VirtualLoop | None = None
         self._virtual_now = 0.0
         self.clock = VirtualClock(BASE_WALL, self.now)
-        self.disk = Disk(home, self.clock.wall)
+        self.disk = Disk(home, self.clock.wall, self.now)
         self.home = home
         self.state_directory = os.path.join(home, "state")
         os.mkdir(self.state_directory)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fileferry.index import contents, entries, intents
+from fileferry.index import contents, entries
 from fileferry.index.connection import open_writer
 from fileferry.model import EntryState
 from index_rows import NOW, Story
@@ -190,54 +190,6 @@ def test_a_rejected_edit_keeps_the_older_id(story: Story) -> None:
     entry = story.see(b"a.txt", b"")
     entries.rejected(story.db, entry, story.stamp(b""), "the file is empty")
     assert story.files() == {"a.txt": ("rejected", "file-1")}
-
-
-# Intents.
-
-
-def open_intent(story: Story, content_id: int, name: str = "a.txt") -> int | None:
-    return intents.open_one(
-        story.db,
-        content_id=content_id,
-        name=name,
-        size=3,
-        purpose="user_data",
-        expires_seconds=7_000,
-        server_now=story.now,
-    )
-
-
-def test_of_uploads_alike_one_is_in_flight(story: Story) -> None:
-    one, two = story.read(b"a.txt", b"one"), story.read(b"b.txt", b"two")
-    first = open_intent(story, one)
-    assert first is not None
-    assert open_intent(story, one, name="other.txt") is None
-    assert open_intent(story, two) is None
-    assert open_intent(story, two, name="b.txt") is not None
-    intents.give_up(story.db, first, now=story.now)
-    assert open_intent(story, two) is None
-    intents.close(story.db, first, "done", now=story.now)
-    assert open_intent(story, one) is not None
-
-
-def test_a_nonce_is_remembered_for_a_day(story: Story) -> None:
-    first = open_intent(story, story.read(b"a.txt", b"one"))
-    assert first is not None
-    intents.close(story.db, first, "done", now=story.now)
-    alike = {"name": "a.txt", "size": 3, "purpose": "user_data"}
-    intents.prune(story.db, now=story.now + 86_400)
-    assert intents.used_expiries(story.db, **alike) == {7_000}  # type: ignore[arg-type]  # tests
-    intents.prune(story.db, now=story.now + 86_401)
-    assert intents.used_expiries(story.db, **alike) == frozenset()  # type: ignore[arg-type]  # tests
-
-
-def test_what_was_open_when_the_process_ended_is_unknown(story: Story) -> None:
-    content_id = story.read(b"a.txt", b"one")
-    open_intent(story, content_id)
-    assert intents.give_up_all(story.db, now=story.now) == 1
-    (intent,) = intents.unknown(story.db)
-    assert (intent.content_id, intent.unknown_at) == (content_id, story.now)
-    assert contents.facts(story.db, content_id, server_now=story.now).in_flight
 
 
 def test_a_file_that_never_rests_is_due_at_last(story: Story) -> None:

@@ -50,6 +50,7 @@ def open_intent(db: sqlite3.Connection, content_id: int, *, opened_at: float = 0
         purpose="batch",
         expires_seconds=7_190,
         server_now=opened_at,
+        now=0.0,
     )
     assert intent_id is not None
     return intent_id

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fileferry.plan.renewals import latest_starts, lead_seconds, per_second, renew_at
+from fileferry.plan.renewals import (
+    latest_starts,
+    lead_seconds,
+    per_second,
+    renew_at,
+    retry_seconds,
+)
 
 HOUR, DAY = 3_600, 86_400
 
@@ -54,3 +60,18 @@ def test_a_thousand_ids_that_end_together_begin_early() -> None:
 
 def test_without_a_rate_nothing_begins_early() -> None:
     assert lead_seconds([500.0] * 1_000, per_second(0)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("left", "seconds"),
+    [
+        pytest.param(900, 225, id="a quarter of what is left"),
+        pytest.param(240, 60, id="but at least a minute"),
+        pytest.param(239, 60, id="however little is left"),
+        pytest.param(-100, 60, id="or nothing"),
+        pytest.param(4 * HOUR, HOUR, id="and at most an hour"),
+        pytest.param(float("inf"), HOUR, id="where an id never ends, too"),
+    ],
+)
+def test_a_refused_renewal_is_tried_again_while_its_id_lives(left: float, seconds: float) -> None:
+    assert retry_seconds(left) == seconds

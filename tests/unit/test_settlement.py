@@ -25,13 +25,13 @@ def verdict(
     life: int | None = LIFE,
     listed_after: float = 0.0,
     absences: int = 0,
-    server_ahead: float = 0.0,
+    lasted: float = 10_000.0,
 ) -> Found | Missing:
     return settle(
         files,
         opened_at=OPENED,
         unknown_at=20_000.0,
-        server_ahead_seconds=server_ahead,
+        begun_at=20_000.0 - lasted,
         listed_at=20_000.0 + listed_after,
         expires_seconds=life,
         absences=absences,
@@ -95,15 +95,41 @@ def test_missing_is_final_after_two_listings(
 
 
 def test_without_a_nonce_a_file_made_after_the_call_was_over_is_somebody_elses() -> None:
-    ours, theirs = file(created_at=13_000, life=None), file(created_at=15_000, life=None)
-    assert verdict(theirs, life=None) == Missing(final=False)
-    assert verdict(theirs, ours, life=None) == Found(ours, Proof.MATCHED)
+    ours, theirs = (
+        file(created_at=OPENED + 230, life=None),
+        file(created_at=OPENED + 231, life=None),
+    )
+    assert verdict(theirs, life=None, lasted=200.0) == Missing(final=False)
+    assert verdict(theirs, ours, life=None, lasted=200.0) == Found(ours, Proof.MATCHED)
 
 
-def test_the_end_of_a_call_is_reckoned_by_the_servers_clock() -> None:
-    made = file(created_at=12_000, life=None)
-    assert verdict(made, life=None, server_ahead=-7_900.0) == Found(made, Proof.MATCHED)
-    assert verdict(made, life=None, server_ahead=-8_100.0) == Missing(final=False)
+@pytest.mark.parametrize(
+    "lasted",
+    [
+        pytest.param(4_501.0, id="longer than any call lasts"),
+        pytest.param(-0.5, id="less than no time"),
+        pytest.param(-3_600.0, id="set back by an hour"),
+    ],
+)
+def test_a_clock_that_was_set_during_a_call_cannot_tell_how_long_it_lasted(lasted: float) -> None:
+    last, beyond = (
+        file(created_at=OPENED + 4_530, life=None),
+        file(created_at=OPENED + 4_531, life=None),
+    )
+    assert verdict(last, life=None, lasted=lasted) == Found(last, Proof.MATCHED)
+    assert verdict(beyond, life=None, lasted=lasted) == Missing(final=False)
+
+
+def test_a_call_may_have_lasted_no_time_or_the_longest() -> None:
+    at_once, last = (
+        file(created_at=OPENED + 30, life=None),
+        file(created_at=OPENED + 4_530, life=None),
+    )
+    assert verdict(at_once, life=None, lasted=0.0) == Found(at_once, Proof.MATCHED)
+    assert verdict(file(created_at=OPENED + 31, life=None), life=None, lasted=0.0) == Missing(
+        final=False
+    )
+    assert verdict(last, life=None, lasted=4_500.0) == Found(last, Proof.MATCHED)
 
 
 def test_a_nonce_proves_it_however_late_the_file_was_made() -> None:

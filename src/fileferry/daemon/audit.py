@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 AUDITED_KEY = "audited_at"
 HALT_ACCEPTED_KEY = "halt_accepted"
-HOURLY_SECONDS = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +78,16 @@ class Auditor:
         listed_at = self._clock.wall()
         files = await self.listing()
         # The answer has just told the server's time: a clock of ours that jumped must not make ids look expired.
-        server_now = self._clock.wall() + self._remote.skew_seconds()
+        server_now = self._server_now()
         await purge_expired(self._writer, server_now, self._clock.wall(), listed=files.keys())
         unsettled, settled = await self._settle(files, listed_at)
         lost, halted = await self._find_lost(files, listed_at)
         if not halted:
             await self._writer.run(lambda db: _audited(db, listed_at))
         return Audit(len(files), lost, settled, unsettled, halted)
+
+    def _server_now(self) -> float:
+        return self._clock.wall() + self._remote.skew_seconds()
 
     async def listing(self) -> dict[str, RemoteFile]:
         """Return every file of the project by id, of every purpose, page by page."""
@@ -143,7 +145,7 @@ class Auditor:
             alike,
             opened_at=intent.opened_at,
             unknown_at=intent.unknown_at or 0.0,
-            server_ahead_seconds=self._remote.skew_seconds(),
+            begun_at=intent.begun_at,
             listed_at=listed_at,
             expires_seconds=intent.expires_seconds,
             absences=intent.absences,
@@ -179,7 +181,8 @@ class Auditor:
                 return
             intents.close(db, intent.intent_id, "none", now=now)
             tried = wants.attempts(db, intent.content_id)
-            until = now if tried < wants.FAILING_AFTER else now + HOURLY_SECONDS
+            left = wants.life_left(db, intent.content_id, server_now=self._server_now())
+            until = now if tried < wants.FAILING_AFTER else now + renewals.retry_seconds(left)
             wants.put_off(db, intent.content_id, until=until, error=None)
 
         await self._writer.run(record)

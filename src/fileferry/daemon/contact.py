@@ -84,6 +84,11 @@ class Contact:
         return self.pace is not None and self.pace.is_down
 
     @property
+    def knows_time(self) -> bool:
+        """Say whether the server has told its time since this process began, and since our clock was set last."""
+        return self.is_greeted and not self._was_set(self._drift())
+
+    @property
     def is_resting(self) -> bool:
         """Say whether nothing should be asked yet, because of how the last greeting ended."""
         return self._clock.monotonic() < self._not_before
@@ -110,8 +115,8 @@ class Contact:
 
     async def ready(self) -> bool:
         """Connect and greet, once, and again when our clock was set; say whether the remote may be used now."""
-        drift = self._clock.wall() - self._clock.monotonic()
-        if abs(drift - self._drift_seconds) > JUMP_SECONDS:
+        drift = self._drift()
+        if self._was_set(drift):
             # What we knew of the server's clock is void: its next answer tells it anew.
             self.is_greeted = False
         if self.is_greeted or self.is_ended or self.is_resting:
@@ -138,6 +143,12 @@ class Contact:
         self._drift_seconds = drift
         self.refused = self.halted = None
         return True
+
+    def _drift(self) -> float:
+        return self._clock.wall() - self._clock.monotonic()
+
+    def _was_set(self, drift: float) -> bool:
+        return abs(drift - self._drift_seconds) > JUMP_SECONDS
 
     async def _greet(self) -> None:
         if self.remote is None:

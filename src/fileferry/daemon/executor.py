@@ -82,6 +82,7 @@ class Executor:
             pace=pace,
             writer=writer,
             clock=clock,
+            server_now=self.server_now,
             mirrors=mirrors,
             large=large,
             progress=progress,
@@ -226,6 +227,7 @@ class Executor:
                 purpose=purpose,
                 expires_seconds=upload.expires_seconds,
                 server_now=self.server_now(),
+                now=self._clock.wall(),
             )
             if intent_id is None:
                 until = self._clock.wall() + BUSY_SECONDS

@@ -35,6 +35,7 @@ GIVE_UP_SLOWED = 30  # a server that asks to slow down is there, and says how lo
 TOO_MANY_REQUESTS = 429
 DELETES_AT_ONCE = 8
 ROOM_SECONDS = 1.0
+UNSURE_SECONDS = 86_400.0  # how far a clock may be off that nobody has compared with the server's
 
 
 class Liaison:
@@ -171,7 +172,7 @@ class Liaison:
         if ahead.cancel_at is not None and ahead.cancel_at <= now:
             await self._tidy()
         due = ahead.send_at is not None and ahead.send_at <= now
-        renew = ahead.renew_at is not None and ahead.renew_at <= await self.plan.before()
+        renew = ahead.renew_at is not None and ahead.renew_at <= await self._renew_before()
         if not (due or renew):
             self.cramped = None
             return
@@ -217,6 +218,15 @@ class Liaison:
             await asyncio.gather(tidying, return_exceptions=True)
         if self._contact.remote is not None:
             await self._contact.remote.aclose()
+
+    async def _renew_before(self) -> float:
+        """Return up to which server second renewals may have to begin now.
+
+        A clock that is behind would let ids run out. So before the server has told its time, what is due within a day
+        is reason enough to ask.
+        """
+        before = await self.plan.before()
+        return before if self._contact.knows_time else before + UNSURE_SECONDS
 
     async def _tidy(self) -> None:
         if self._tidying is not None or not await self._contact.ready() or self._cancels is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from fileferry.index import contents, entries
+from fileferry.index import contents, entries, wants
 from fileferry.plan import reconcile, renewals
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _link_or_send(
     match way:
         case reconcile.Link():
             placed.linked += contents.settle(db, content_id, now=now)
+            wants.call_renewal(db, content_id)
         case reconcile.Revive():
             created_at, expires_at = contents.revive(db, content_id, server_now=server_now)
             due_at = renewals.renew_at(created_at=created_at, expires_at=expires_at)

@@ -21,7 +21,7 @@ from fileferry.plan import renewals
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fileferry.clock import Clock
     from fileferry.daemon.large import LargeFiles
@@ -47,6 +47,7 @@ class Results:
         pace: Pace,
         writer: Writer,
         clock: Clock,
+        server_now: Callable[[], float],
         mirrors: Mapping[int, Mirror],
         large: LargeFiles,
         progress: Progress,
@@ -55,6 +56,7 @@ class Results:
         self._pace = pace
         self._writer = writer
         self._clock = clock
+        self._server_now = server_now
         self._mirrors = mirrors
         self._large = large
         self._progress = progress
@@ -161,7 +163,9 @@ class Results:
         def record(db: sqlite3.Connection) -> None:
             intents.close(db, intent_id, "refused" if refused else "not sent", now=now)
             if refused and want.renewal:
-                wants.put_off(db, want.content_id, until=now + HOURLY_SECONDS, error=error.message)
+                left = wants.life_left(db, want.content_id, server_now=self._server_now())
+                later = now + renewals.retry_seconds(left)
+                wants.put_off(db, want.content_id, until=later, error=error.message)
             elif refused:
                 wants.refuse(db, want.content_id, error.message)
             else:

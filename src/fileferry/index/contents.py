@@ -220,6 +220,11 @@ def record_upload(
     ).fetchone()
     if old is not None:
         _retire(db, old[0], RetireReason.RENEWED, folder_id=None, now=now, delay=retire_seconds)
+    # What was on its way out, too old to be taken back, has a younger one now like any other that was renewed.
+    db.execute(
+        "UPDATE remote SET reason = ? WHERE content_id = ? AND state = 'retiring'",
+        (RetireReason.RENEWED, content_id),
+    )
     add_remote(db, content_id, file, state=RemoteState.LIVE, proof=proof, now=now)
     db.execute(
         "UPDATE content SET due_at = NULL, renew_at = ?, attempts = 0, error = NULL WHERE id = ?",

@@ -197,9 +197,9 @@ def rejected(db: sqlite3.Connection, entry: Entry, stamp: Stamp, reason: str) ->
 
 
 def retry(db: sqlite3.Connection, folder_id: int | None, path: bytes | None, *, now: float) -> int:
-    """Make what failed or was rejected due at once: everything, a folder's, or at and below one path."""
+    """Make due at once what failed or was rejected, renewals too: everything, a folder's, or at and below one path."""
     low, high = span(path or b"")
-    where = "state IN ('error', 'rejected', 'unknown') AND absent = 0"
+    where = "absent = 0"
     arguments: list[object] = [now]
     if folder_id is not None:
         where += " AND folder_id = ?"
@@ -207,17 +207,22 @@ def retry(db: sqlite3.Connection, folder_id: int | None, path: bytes | None, *, 
     if path:
         where += " AND (path = ? OR (path >= ? AND path < ?))"
         arguments += [path, low, high]
-    cursor = db.execute(
+    failed = f"{where} AND state IN ('error', 'rejected', 'unknown')"
+    moved = db.execute(
         "UPDATE content SET due_at = ?, attempts = 0 WHERE due_at IS NOT NULL AND id IN"  # noqa: S608
-        f" (SELECT want_id FROM entry WHERE {where})",
+        f" (SELECT want_id FROM entry WHERE {failed})",
         arguments,
-    )
-    moved = cursor.rowcount
-    cursor = db.execute(
-        f"UPDATE entry SET due_at = ?, attempts = 0 WHERE want_id IS NULL AND {where}",  # noqa: S608
+    ).rowcount
+    moved += db.execute(
+        f"UPDATE entry SET due_at = ?, attempts = 0 WHERE want_id IS NULL AND {failed}",  # noqa: S608
         arguments,
-    )
-    return int(moved + cursor.rowcount)
+    ).rowcount
+    moved += db.execute(
+        "UPDATE content SET due_at = ?, attempts = 0 WHERE due_at IS NOT NULL AND renew_at IS NOT NULL AND EXISTS"  # noqa: S608
+        f" (SELECT 1 FROM entry WHERE held_id = content.id AND {where})",
+        arguments,
+    ).rowcount
+    return int(moved)
 
 
 def _prefixed(table: str) -> str:

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 REMEMBERED_SECONDS = 86_400.0
 _IN_PARTS = "state = 'open' AND id IN (SELECT intent_id FROM upload WHERE state <> 'completing')"
-_COLUMNS = "id, content_id, name, size, purpose, expires_seconds, state, opened_at, unknown_at, absences, closed_at"
+_COLUMNS = (
+    "id, content_id, name, size, purpose, expires_seconds, state, opened_at, begun_at, unknown_at,"
+    " absences, closed_at"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An upload that was begun. `opened_at` is in server seconds, as far as known; the rest in wall seconds."""
+    """An upload that was begun.
+
+    `opened_at` is in server seconds, as far as known, and `begun_at` the same moment in wall seconds, like the rest.
+    """
 
     intent_id: int
     content_id: int
@@ -30,6 +36,7 @@ class Intent:
     expires_seconds: int | None
     state: str
     opened_at: float
+    begun_at: float
     unknown_at: float | None
     absences: int
     closed_at: float | None
@@ -44,6 +51,7 @@ def open_one(
     purpose: str,
     expires_seconds: int | None,
     server_now: float,
+    now: float,
 ) -> int | None:
     """Record an upload that is about to begin; None when one with the same name, size and purpose is in flight."""
     busy = db.execute(
@@ -53,9 +61,9 @@ def open_one(
     if busy is not None:
         return None
     cursor = db.execute(
-        "INSERT INTO intent (content_id, name, size, purpose, expires_seconds, state, opened_at)"
-        " VALUES (?, ?, ?, ?, ?, 'open', ?) RETURNING id",
-        (content_id, name, size, purpose, expires_seconds, server_now),
+        "INSERT INTO intent (content_id, name, size, purpose, expires_seconds, state, opened_at, begun_at)"
+        " VALUES (?, ?, ?, ?, ?, 'open', ?, ?) RETURNING id",
+        (content_id, name, size, purpose, expires_seconds, server_now, now),
     )
     return int(cursor.fetchone()[0])
 

@@ -137,6 +137,7 @@ CREATE TABLE intent (
     state            TEXT NOT NULL CHECK (state IN ('open', 'unknown', 'closed')),
     outcome          TEXT,                                 -- if closed: done | not sent | none | refused | continued
     opened_at        REAL NOT NULL,                        -- server seconds, estimated
+    begun_at         REAL NOT NULL,                        -- wall seconds: the same moment
     unknown_at       REAL,                                 -- wall seconds: when the answer was given up
     closed_at        REAL,
     absences         INTEGER NOT NULL DEFAULT 0,           -- listings that did not show it

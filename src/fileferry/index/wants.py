@@ -108,6 +108,14 @@ def despair(db: sqlite3.Connection, content_id: int) -> None:
     db.execute("UPDATE content SET attempts = ? WHERE id = ?", (DESPAIR_AFTER, content_id))
 
 
+def life_left(db: sqlite3.Connection, content_id: int, *, server_now: float) -> float:
+    """Return for how many seconds the id of a content still lives; infinite when it never ends, or there is none."""
+    row = db.execute(
+        "SELECT expires_at FROM remote WHERE content_id = ? AND state = 'live'", (content_id,)
+    ).fetchone()
+    return float("inf") if row is None or row[0] is None else float(row[0]) - server_now
+
+
 def attempts(db: sqlite3.Connection, content_id: int) -> int:
     """Return how often in a row sending a content failed."""
     row = db.execute("SELECT attempts FROM content WHERE id = ?", (content_id,)).fetchone()
@@ -145,8 +153,8 @@ def look_again(db: sqlite3.Connection, folder_id: int, path: bytes, *, now: floa
 
 
 def call_again(db: sqlite3.Connection, folder_id: int, *, now: float) -> None:
-    """Have sent what paths of a folder still wait for, though nothing says when: it stood down while nobody could
-    give its bytes, because the folder was halted or detached.
+    """Have sent what stood down while nobody could give its bytes, because the folder was halted or detached: what
+    paths still wait for, though nothing says when, and renewals, which would wait for an hour.
     """
     db.execute(
         "UPDATE content SET due_at = ?1 WHERE due_at IS NULL AND id IN"  # noqa: S608
@@ -155,6 +163,20 @@ def call_again(db: sqlite3.Connection, folder_id: int, *, now: float) -> None:
         " AND NOT EXISTS (SELECT 1 FROM remote WHERE content_id = content.id AND state = 'live')"
         " AND NOT EXISTS (SELECT 1 FROM intent WHERE content_id = content.id AND state <> 'closed')",
         (now, folder_id),
+    )
+    db.execute(
+        "UPDATE content SET due_at = NULL WHERE due_at > ?1 AND renew_at IS NOT NULL AND error IS NULL AND EXISTS"  # noqa: S608
+        " (SELECT 1 FROM entry JOIN folder ON folder.id = entry.folder_id WHERE held_id = content.id"
+        f" AND folder_id = ?2 AND state = 'synced' AND {_SENDABLE})",
+        (now, folder_id),
+    )
+
+
+def call_renewal(db: sqlite3.Connection, content_id: int) -> None:
+    """Have a renewal begin that stood down: there is a path again that can give the bytes."""
+    db.execute(
+        "UPDATE content SET due_at = NULL WHERE id = ? AND renew_at IS NOT NULL AND error IS NULL",
+        (content_id,),
     )
 
 
@@ -172,7 +194,8 @@ def _stand_down(db: sqlite3.Connection, content_id: int, *, renewal: bool, now: 
     """Nobody can give the bytes now: whoever can will ask again. A renewal is asked for again in an hour."""
     if renewal:
         db.execute(
-            "UPDATE content SET due_at = ? WHERE id = ?", (now + CLOCK_JUMP_SECONDS, content_id)
+            "UPDATE content SET due_at = ?, error = NULL WHERE id = ?",
+            (now + CLOCK_JUMP_SECONDS, content_id),
         )
     else:
         db.execute("UPDATE content SET due_at = NULL WHERE id = ?", (content_id,))

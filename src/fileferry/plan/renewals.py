@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SHARE_LEFT = 0.25
 LEAST_SECONDS = 900
 MOST_SECONDS = 86_400
+LEAST_RETRY_SECONDS = 60.0
+MOST_RETRY_SECONDS = 3_600.0
 RATE_SHARE = 0.8
 
 
@@ -32,6 +34,15 @@ def renew_at(*, created_at: float, expires_at: float | None) -> float | None:
     life = expires_at - created_at
     margin = min(max(SHARE_LEFT * life, LEAST_SECONDS), MOST_SECONDS)
     return float(max(created_at, expires_at - margin))
+
+
+def retry_seconds(left: float) -> float:
+    """Return how long to wait before a renewal that was refused is tried again.
+
+    Args:
+        left: seconds for which the id still lives.
+    """
+    return min(max(SHARE_LEFT * left, LEAST_RETRY_SECONDS), MOST_RETRY_SECONDS)
 
 
 def per_second(uploads_per_minute: int) -> float:

@@ -50,7 +50,7 @@ def settle(
     *,
     opened_at: float,
     unknown_at: float,
-    server_ahead_seconds: float,
+    begun_at: float,
     listed_at: float,
     expires_seconds: int | None,
     absences: int,
@@ -62,7 +62,7 @@ def settle(
         candidates: files of the listing with its name, size and purpose that no other record claims.
         opened_at: when the upload began, server seconds, estimated.
         unknown_at: when its answer was given up, wall seconds.
-        server_ahead_seconds: how far the server's clock is ahead of the wall clock, estimated.
+        begun_at: when it began, wall seconds.
         listed_at: when the listing began, wall seconds; not before `unknown_at`.
         expires_seconds: the life that was sent, nonce and all, or None.
         absences: how many listings missed it before this one.
@@ -75,7 +75,7 @@ def settle(
                 return Found(file, Proof.PROVEN)
     else:
         # Nothing but name, size and time speak for it: a file that was made after our call was over is another's.
-        latest_at = min(unknown_at + server_ahead_seconds, opened_at + LONGEST_CALL_SECONDS)
+        latest_at = opened_at + _longest_seconds(begun_at, unknown_at)
         eternal = [
             file
             for file in young
@@ -86,3 +86,9 @@ def settle(
             return Found(min(eternal, key=lambda file: file.created_at), Proof.MATCHED)
     late_enough = listed_at >= unknown_at + list_lag_seconds
     return Missing(final=late_enough and absences + 1 >= ENOUGH_ABSENCES)
+
+
+def _longest_seconds(begun_at: float, unknown_at: float) -> float:
+    """Return how long a call may have lasted; a clock that was set meanwhile cannot tell."""
+    lasted = unknown_at - begun_at
+    return min(lasted, LONGEST_CALL_SECONDS) if lasted >= 0.0 else LONGEST_CALL_SECONDS
