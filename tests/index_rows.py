@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from fileferry.index import contents, entries, folders
+from fileferry.index import contents, entries, folders, remotes
 from fileferry.model import ContentKey, Entry, Proof, RemoteFile, Stamp
 
 __all__ = ["Story"]
@@ -39,7 +39,7 @@ class Story:
         entry = self.see(path, content)
         content_id = contents.identify(self.db, self.key(content))
         contents.want(self.db, entry, self.stamp(content), content_id, due_at=None)
-        if contents.live_id(self.db, content_id) is None:
+        if remotes.live_id(self.db, content_id) is None:
             contents.call_for(self.db, content_id, now=self.now)
         else:
             contents.settle(self.db, content_id, now=self.now)

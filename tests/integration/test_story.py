@@ -39,7 +39,7 @@ def test_a_removed_file_goes_after_its_delay_and_at_once_with_now(it: Ferry) -> 
     it.sync()
     (it.folder / "a.txt").unlink()
     done = it.sync()
-    assert "1 remote files wait for their delete" in done.stderr
+    assert "1 remote file to be deleted" in done.stderr
     assert it.names() == ["a.txt", "b.txt"]
     it.run("id", "docs:a.txt", check=4)
     it.sync("--now")

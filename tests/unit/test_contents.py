@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fileferry.index import contents, entries
+from fileferry.index import contents, entries, remotes
 from fileferry.index.connection import open_writer
 from fileferry.model import EntryState
 from index_rows import NOW, Story
@@ -111,7 +111,7 @@ def test_a_path_that_went_while_it_was_sent_gets_no_id(story: Story) -> None:
 
 def test_a_lost_id_is_sent_again_and_its_path_has_none_meanwhile(story: Story) -> None:
     content_id = story.sync(b"a.txt", b"one", "file-1")
-    contents.lose(story.db, "file-1", now=story.now)
+    remotes.lose(story.db, "file-1", now=story.now)
     assert story.files() == {"a.txt": ("pending", None)}
     assert story.remotes() == {"file-1": "lost"}
     assert story.events()[-1] == ("lost", "a.txt", "file-1", None)
@@ -123,7 +123,7 @@ def test_a_lost_id_is_sent_again_and_its_path_has_none_meanwhile(story: Story) -
 def test_an_id_that_is_leaving_cannot_be_lost(story: Story) -> None:
     story.sync(b"a.txt", b"one", "file-1")
     story.sync(b"a.txt", b"two", "file-2")
-    contents.lose(story.db, "file-1", now=story.now)
+    remotes.lose(story.db, "file-1", now=story.now)
     assert story.remotes() == {"file-1": "retiring", "file-2": "live"}
 
 
@@ -133,7 +133,7 @@ def test_bytes_that_come_back_take_their_id_back(story: Story) -> None:
     entry = story.see(b"a.txt", b"one")
     contents.want(story.db, entry, story.stamp(b"one"), content_id, due_at=None)
     assert contents.facts(story.db, content_id, server_now=NOW).revivable
-    contents.revive(story.db, content_id, server_now=NOW)
+    remotes.revive(story.db, content_id, server_now=NOW)
     contents.settle(story.db, content_id, now=story.now, revived=True)
     assert story.files() == {"a.txt": ("synced", "file-1")}
     assert story.remotes() == {"file-1": "live", "file-2": "retiring"}

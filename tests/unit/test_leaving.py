@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fileferry.index import contents, holds, leaving
+from fileferry.index import contents, holds, leaving, remotes
 from fileferry.index.connection import open_writer
 from fileferry.model import Proof
 from index_rows import NOW, Story
@@ -166,7 +166,7 @@ def test_what_is_about_to_expire_is_not_worth_taking_back(story: Story) -> None:
 def test_an_id_that_a_renewal_replaced_is_not_taken_back(story: Story) -> None:
     content_id = story.sync(b"a.txt", b"one", "file-1")
     story.answer(content_id, "file-2", retire_seconds=600.0)
-    contents.lose(story.db, "file-2", now=story.now)
+    remotes.lose(story.db, "file-2", now=story.now)
     assert not contents.facts(story.db, content_id, server_now=story.now).revivable
 
 

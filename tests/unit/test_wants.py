@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fileferry.index import contents, entries, folders, wants
+from fileferry.index import contents, entries, folders, remotes, wants
 from fileferry.index.connection import open_writer
 from fileferry.model import RetireReason
 from index_rows import NOW, Story
@@ -105,7 +105,7 @@ def test_the_life_that_is_left_is_that_of_the_id_that_answers(story: Story) -> N
 def test_an_id_that_never_ends_has_all_the_time(story: Story) -> None:
     content_id = story.sync(b"a.txt", b"one", "file-1")
     assert wants.life_left(story.db, content_id, server_now=NOW) == float("inf")
-    contents.lose(story.db, "file-1", now=story.now)
+    remotes.lose(story.db, "file-1", now=story.now)
     assert wants.life_left(story.db, content_id, server_now=NOW) == float("inf")
 
 

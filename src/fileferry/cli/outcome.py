@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from fileferry.cli.text import count
+
 if TYPE_CHECKING:
     from fileferry.cli.context import Context
     from fileferry.daemon.outcome import Outcome
@@ -16,12 +18,12 @@ def report(outcome: Outcome, context: Context, *, as_json: bool) -> int:
         context.json(asdict(outcome))
         return outcome.exit_code
     context.say(
-        f"{outcome.synced:,} files in sync; {outcome.uploaded:,} uploaded ({size(outcome.uploaded_bytes)}),"
+        f"{count(outcome.synced, 'file')} in sync; {outcome.uploaded:,} uploaded ({size(outcome.uploaded_bytes)}),"
         f" {outcome.deleted:,} deleted, {outcome.pending:,} pending, {outcome.failed:,} could not be"
     )
     if outcome.deletes_waiting:
         context.talk(
-            f"{outcome.deletes_waiting:,} remote files wait for their delete, the next until {outcome.next_delete}"
+            f"{count(outcome.deletes_waiting, 'remote file')} to be deleted, the next from {outcome.next_delete}"
             " (`--now` does not wait)"
         )
     if outcome.failed:
@@ -46,9 +48,9 @@ def report(outcome: Outcome, context: Context, *, as_json: bool) -> int:
     return outcome.exit_code
 
 
-def size(count: int) -> str:
+def size(length: int) -> str:
     """Return a number of bytes for a person."""
-    number = float(count)
+    number = float(length)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if number < 1024:
             return f"{number:,.0f} {unit}" if unit == "bytes" else f"{number:,.1f} {unit}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fileferry.daemon.enlist import HALT_KEY
 from fileferry.errors import RemoteMissing
-from fileferry.index import contents, folders, intents, trust, wants
+from fileferry.index import contents, folders, intents, remotes, trust, wants
 from fileferry.model import Proof, RemoteState, RetireReason
 from fileferry.plan import guard, renewals, settlement
 
@@ -194,7 +194,7 @@ class Auditor:
 
         def record(db: sqlite3.Connection) -> None:
             intents.close(db, intent.intent_id, "done", now=now, file_id=found.file.file_id)
-            contents.add_remote(
+            remotes.add_remote(
                 db,
                 None,
                 found.file,
@@ -238,7 +238,7 @@ class Auditor:
                 await self._remote.get(file_id)
         except RemoteMissing:
             now = self._clock.wall()
-            await self._writer.run(lambda db: contents.lose(db, file_id, now=now))
+            await self._writer.run(lambda db: remotes.lose(db, file_id, now=now))
             self._log.warning("lost", file_id=file_id)
             return True
         return False
@@ -279,7 +279,7 @@ async def purge_expired(
         ).fetchall()
         gone = [file_id for (file_id,) in rows if file_id not in listed]
         for file_id in gone:
-            contents.lose(db, file_id, now=now)
+            remotes.lose(db, file_id, now=now)
         return len(gone)
 
     return await writer.run(record)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from fileferry.index import contents, folders, trust, wants
+from fileferry.index import contents, folders, remotes, trust, wants
 from fileferry.model import RetireReason
 from fileferry.plan import renewals
 
@@ -109,17 +109,17 @@ def _take_back(db: sqlite3.Connection, now: float) -> int:
     for (content_id,) in db.execute(
         "SELECT DISTINCT content_id FROM remote WHERE state = 'retiring' AND content_id IS NOT NULL"
     ).fetchall():
-        if not contents.is_used(db, content_id):
+        if not remotes.is_used(db, content_id):
             continue
         facts = contents.facts(db, content_id, server_now=now)
         if facts.live:
             # A younger id answers for these bytes; this one goes as any that was replaced.
             db.execute(
                 "UPDATE remote SET reason = ? WHERE content_id = ? AND state = 'retiring' AND reason IN (?, ?)",
-                (RetireReason.RENEWED, content_id, *contents.TAKEN_BACK),
+                (RetireReason.RENEWED, content_id, *remotes.TAKEN_BACK),
             )
         elif facts.revivable:
-            contents.revive(db, content_id, server_now=now)
+            remotes.revive(db, content_id, server_now=now)
             contents.settle(db, content_id, now=now, revived=True)
             taken += 1
     return taken
@@ -134,7 +134,7 @@ def _plan_renewals(db: sqlite3.Connection) -> int:
     ).fetchall()
     planned = 0
     for content_id, created_at, expires_at in rows:
-        if contents.is_used(db, content_id):
+        if remotes.is_used(db, content_id):
             at = renewals.renew_at(created_at=created_at, expires_at=expires_at)
             contents.plan_renewal(db, content_id, at)
             planned += 1

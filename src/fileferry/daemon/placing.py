@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from fileferry.index import contents, entries, wants
+from fileferry.index import contents, entries, remotes, wants
 from fileferry.plan import reconcile, renewals
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _link_or_send(
             placed.linked += contents.settle(db, content_id, now=now)
             wants.call_renewal(db, content_id)
         case reconcile.Revive():
-            created_at, expires_at = contents.revive(db, content_id, server_now=server_now)
+            created_at, expires_at = remotes.revive(db, content_id, server_now=server_now)
             due_at = renewals.renew_at(created_at=created_at, expires_at=expires_at)
             contents.plan_renewal(db, content_id, due_at)
             placed.linked += contents.settle(db, content_id, now=now, revived=True)

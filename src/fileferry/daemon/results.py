@@ -15,7 +15,7 @@ from fileferry.errors import (
     SourceError,
     TooSlow,
 )
-from fileferry.index import contents, intents, wants
+from fileferry.index import contents, intents, remotes, wants
 from fileferry.model import Proof, RemoteState, RetireReason
 from fileferry.plan import renewals
 
@@ -103,7 +103,7 @@ class Results:
 
         def record(db: sqlite3.Connection) -> None:
             intents.close(db, intent_id, "done", now=now, file_id=file.file_id)
-            contents.add_remote(
+            remotes.add_remote(
                 db,
                 None,
                 file,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fileferry.index import contents, folders
+from fileferry.index import folders, remotes
 from fileferry.model import Event, Proof, RemoteState, RetireReason
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def write_off(db: sqlite3.Connection, *, now: float) -> int:
     """
     live = [row[0] for row in db.execute("SELECT file_id FROM remote WHERE state = 'live'")]
     for file_id in live:
-        contents.lose(db, file_id, now=now)
+        remotes.lose(db, file_id, now=now)
     db.execute(
         "UPDATE remote SET state = ?, ended_at = ?, delete_at = NULL WHERE state IN ('retiring', 'deleting')",
         (RemoteState.LOST, now),
@@ -126,8 +126,8 @@ def _drop(
     for folder_id, path, path_text, held_id, want_id in rows:
         touched |= {one for one in (held_id, want_id) if one is not None}
         if held_id is not None:
-            old_id = contents.live_id(db, held_id)
-            contents.log_change(db, now, folder_id, path, path_text, Event.REMOVED, old_id, None)
+            old_id = remotes.live_id(db, held_id)
+            remotes.log_change(db, now, folder_id, path, path_text, Event.REMOVED, old_id, None)
     db.execute(f"DELETE FROM entry WHERE {where}", arguments)  # noqa: S608
     return len(rows), touched
 
@@ -138,7 +138,7 @@ def _retire(db: sqlite3.Connection, touched: set[int], paths: int, *, now: float
         proof = db.execute(
             "SELECT proof FROM remote WHERE content_id = ? AND state = 'live'", (content_id,)
         ).fetchone()
-        gone = contents.release(
+        gone = remotes.release(
             db, content_id, RetireReason.FORGOTTEN, folder_id=None, now=now, at_once=True
         )
         if proof is None:
@@ -152,10 +152,10 @@ def _retire(db: sqlite3.Connection, touched: set[int], paths: int, *, now: float
 def _leave(db: sqlite3.Connection, touched: set[int], paths: int) -> Ended:
     shared = left = 0
     for content_id in touched:
-        used = contents.is_used(db, content_id)
+        used = remotes.is_used(db, content_id)
         if not used:
             db.execute("UPDATE content SET due_at = NULL WHERE id = ?", (content_id,))
-        if contents.live_id(db, content_id) is not None:
+        if remotes.live_id(db, content_id) is not None:
             shared += used
             left += not used
     return Ended(paths, 0, 0, shared, left)

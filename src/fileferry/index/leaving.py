@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fileferry.index import contents
+from fileferry.index import remotes
 from fileferry.model import Event, Proof, RetireReason
 
 if TYPE_CHECKING:
@@ -108,17 +108,17 @@ def let_go(
         path_text, held_id = row
         if held_id is None:
             continue
-        contents.log_change(
+        remotes.log_change(
             db,
             now,
             folder_id,
             path,
             path_text,
             Event.REMOVED,
-            contents.live_id(db, held_id),
+            remotes.live_id(db, held_id),
             None,
         )
-        contents.release(
+        remotes.release(
             db, held_id, RetireReason.REMOVED, folder_id=folder_id, now=now, at_once=at_once
         )
     return gone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fileferry.index import contents
+from fileferry.index import contents, remotes
 from fileferry.index.contents import Origin, Want
 from fileferry.index.entries import CLOCK_JUMP_SECONDS
 from fileferry.model import Stamp
@@ -80,7 +80,7 @@ def renewable(db: sqlite3.Connection) -> int:
 
 def is_wanted(db: sqlite3.Connection, want: Want) -> bool:
     """Say whether a content that was chosen a while ago is still to be sent: it may have got its id meanwhile."""
-    live = contents.live_id(db, want.content_id) is not None
+    live = remotes.live_id(db, want.content_id) is not None
     if want.renew_at is None:
         return not live
     row = db.execute("SELECT renew_at FROM content WHERE id = ?", (want.content_id,)).fetchone()
