@@ -123,8 +123,8 @@ class Audits:
             self._log.warning("audit_failed", error=error.message)
             wait = max(self._contact.open_in_seconds(), SPACING_SECONDS)
             self._not_before = self._clock.monotonic() + wait
-        except Exception:  # noqa: BLE001 - a task of its own: whoever reads the log has to hear of it
-            self._log.error("audit_crashed", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - a task of its own: whoever reads the log has to hear of it
+            self._log.error("audit_crashed", exc_info=error)
         finally:
             self._task = None
             self._ended()
