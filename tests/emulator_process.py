@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ from typing import Self, cast
 from urllib.parse import urlsplit
 
 import fileferry.emulator
+import processes
 
 __all__ = ["EmulatorProcess", "Json"]
 
@@ -31,20 +31,23 @@ class EmulatorProcess:
         latency_ms: float = 0.0,
         bandwidth: float | None = None,
     ) -> None:
-        command = [sys.executable, "-m", "fileferry.emulator", "--port", str(port)]
+        args = ["--port", str(port)]
         if data is not None:
-            command += ["--data", str(data)]
+            args += ["--data", str(data)]
         if requests_per_minute is not None:
-            command += ["--requests-per-minute", str(requests_per_minute)]
+            args += ["--requests-per-minute", str(requests_per_minute)]
         if latency_ms:
-            command += ["--latency", str(latency_ms)]
+            args += ["--latency", str(latency_ms)]
         if bandwidth is not None:
-            command += ["--bandwidth", str(bandwidth)]
+            args += ["--bandwidth", str(bandwidth)]
         source = str(Path(fileferry.emulator.__file__).parents[2])
         before = os.environ.get("PYTHONPATH")
         path = source if not before else os.pathsep.join((source, before))
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+        self._process = processes.start(
+            processes.EMULATOR,
+            args,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
         )
         assert self._process.stdout is not None
         first_line = self._process.stdout.readline()

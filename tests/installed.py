@@ -3,10 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import processes
 
 __all__ = ["Installation"]
 
@@ -30,6 +31,7 @@ class Installation:
             "OPENAI_API_KEY": KEY,
             "COLUMNS": "100",
             "PYTHONWARNINGS": "error",
+            "SSL_CERT_DIR": str(home),  # the emulator has no need of the world's certificates
         }
         self.configure()
 
@@ -57,8 +59,7 @@ class Installation:
     @property
     def command(self) -> list[str]:
         """Return what starts the command."""
-        script = Path(sys.executable).with_name("fileferry")
-        return [str(script)] if script.exists() else [sys.executable, "-m", "fileferry"]
+        return processes.COMMAND
 
     def run(
         self,
@@ -69,18 +70,22 @@ class Installation:
         **environ: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run one command; with `check`, expect this exit code."""
-        done = subprocess.run(
-            [*self.command, *args],
+        with processes.start(
+            self.command,
+            [os.fsdecode(arg) for arg in args],
             env={**self.environ, **environ},
             cwd=cwd or self.home,
-            input=text_input,
-            stdin=subprocess.DEVNULL if text_input is None else None,
-            capture_output=True,
-            text=True,
+            stdin=subprocess.DEVNULL if text_input is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             errors="surrogateescape",
-            timeout=50,
-            check=False,
-        )
+        ) as process:
+            try:
+                stdout, stderr = process.communicate(text_input, timeout=50)
+            except BaseException:
+                process.kill()
+                raise
+        done = subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
         assert "Traceback" not in done.stderr, done.stderr
         if check is not None:
             assert done.returncode == check, (
@@ -90,14 +95,14 @@ class Installation:
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         """Start a command that goes on, such as `run`."""
-        return subprocess.Popen(
-            [*self.command, *args],
+        return processes.start(
+            self.command,
+            args,
             env=self.environ,
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
         )
 
     def json(self, *args: str | bytes | Path, check: int = 0) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import processes
 from emulator_process import EmulatorProcess
 from installed import Installation
 
@@ -23,6 +24,7 @@ class Ferry(Installation):
         self.secret = secret
         self.project = f"proj_{secret[3:]}"
         self.user: int | None = None  # None: as whoever runs the tests
+        self.is_fresh = False  # True: never forked, whatever the tests were told
         super().__init__(home, emulator.base_url)
         self.environ["OPENAI_API_KEY"] = secret
         emulator.clear_faults()
@@ -108,14 +110,15 @@ def eventually(what: Callable[[], Any], seconds: float = 15.0) -> Any:
 def daemon(ferry: Ferry) -> Iterator[subprocess.Popen[str]]:
     """Run the daemon; what it logs is in `ferry.home / "log"`."""
     with open(ferry.home / "log", "a", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [*ferry.command, "-v", "run"],
+        process = processes.start(
+            ferry.command,
+            ["-v", "run"],
+            is_fresh=ferry.is_fresh,
             env=ferry.environ,
             cwd=ferry.home,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            text=True,
         )
         try:
             log_path = ferry.home / "log"

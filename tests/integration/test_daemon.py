@@ -170,6 +170,7 @@ def test_readers_ask_while_it_runs_after_it_was_killed_and_after_it_stopped(it: 
 
 
 def test_the_key_is_in_no_log_and_no_process_title(it: Ferry) -> None:
+    it.is_fresh = True  # what is forked has the title of another
     it.write("a.txt", b"one")
     it.emulator.add_fault("status", status=401, method="POST", path="/v1/files")
     with daemon(it) as process:

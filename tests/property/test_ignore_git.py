@@ -241,7 +241,7 @@ def agrees_with_git(
 
 excludes = st.lists(lines.filter(lambda line: not line.endswith(b"\r")), max_size=4)
 quick = settings(
-    max_examples=200,
+    max_examples=2 * settings().max_examples,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -257,7 +257,7 @@ def test_every_path_gets_the_verdict_and_the_line_that_git_gives(
     agrees_with_git(tree, exclude, files, sampled)
 
 
-@settings(quick, max_examples=250)
+@quick
 @given(plot_lines)
 def test_a_few_lines_by_themselves_mean_what_git_means(
     plots: Plots, texts: list[list[bytes]]

@@ -75,7 +75,7 @@ def above(path: bytes) -> set[bytes]:
     return {path[:place] for place in range(len(path)) if path[place : place + 1] == b"/"}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(files=trees)
 def test_the_walk_comes_in_byte_order_of_whole_paths(files: list[bytes]) -> None:
     with tree_of(files) as root:
@@ -83,7 +83,7 @@ def test_the_walk_comes_in_byte_order_of_whole_paths(files: list[bytes]) -> None
     assert found == sorted(files)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(
     files=trees,
     gone=trees,
