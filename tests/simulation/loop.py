@@ -115,18 +115,6 @@ def _drop(task: asyncio.Task[Any]) -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
-def _close(coroutine: Any) -> None:
-    for _ in range(16):
-        try:
-            if coroutine is not None:
-                coroutine.close()
-        except RuntimeError:
-            continue  # it awaited in a `finally`: close it where it waits now
-        except BaseException:  # noqa: BLE001 - the dead may say what they like
-            return
-        return
-
-
 class VirtualClock:
     """The host's Clock: monotonic time is the loop's, wall time is that on top of a moment, and may jump.
 

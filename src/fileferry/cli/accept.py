@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from fileferry.cli.context import Context
     from fileferry.config.load import Config
+    from fileferry.remote.base import Remote
+    from fileferry.remote.pacing import Pace
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,30 +59,13 @@ def _remote_now(config: Config, context: Context) -> dict[str, str | None]:
 
 
 def _ask_account(config: Config, context: Context) -> str:
-    import asyncio
+    from fileferry.cli.ask_remote import with_remote
 
-    from fileferry.clock import SystemClock
-    from fileferry.daemon.assembly import connector
-    from fileferry.daemon.logs import Log
-    from fileferry.daemon.workers import ThreadWorkers
-
-    async def ask() -> str:
-        workers = ThreadWorkers(1)
-        remote, _ = connector(
-            config.remote,
-            clock=SystemClock(),
-            workers=workers,
-            log=Log("error"),
-            environ=context.environ,
-        )()
-        try:
-            account = await remote.hello()
-        finally:
-            await remote.aclose()
-            workers.close()
+    async def ask(remote: Remote, _pace: Pace) -> str:
+        account = await remote.hello()
         return ", ".join(part for part in (account.organization, account.project) if part)
 
-    return asyncio.run(ask())
+    return with_remote(config, context, ask)
 
 
 def _tell(result: dict[str, Any], context: Context) -> None:
