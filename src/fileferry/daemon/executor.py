@@ -116,8 +116,9 @@ class Executor:
         except RemoteError:
             return  # recorded where it was known what it means; the pace has seen it too
         finally:
-            closing = asyncio.ensure_future(self._workers.run_apart(opened.close))
-            await asyncio.wait({closing}, timeout=ANSWER_SECONDS)
+            if not opened.is_in_memory:
+                closing = asyncio.ensure_future(self._workers.run_apart(opened.close))
+                await asyncio.wait({closing}, timeout=ANSWER_SECONDS)
 
     async def delete(self, item: Leaving) -> None:
         """Send the DELETE of an id that was given up, and record the answer."""
@@ -175,7 +176,9 @@ class Executor:
         finally:
             self._progress.ended(want.key.size)
         try:
-            moved = await self._workers.run_apart(opened.verify, want.key.digest)
+            moved = not opened.is_in_memory and await self._workers.run_apart(
+                opened.verify, want.key.digest
+            )
             if file.size is not None and file.size != want.key.size:
                 raise SourceChanged(f"the API stored {file.size} of {want.key.size} bytes")
         except SourceError as error:

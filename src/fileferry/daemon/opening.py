@@ -45,6 +45,11 @@ class Opened:
         return f"{self.mirror.folder.name}:{_text(self.origin.path)}"
 
     @property
+    def is_in_memory(self) -> bool:
+        """Say whether its bytes were read, hashed and compared before they were sent."""
+        return self.source is None
+
+    @property
     def may_be_stored(self) -> bool:
         """Say whether all was sent, so that a file may have come of it though no answer did."""
         return self.completing if self.in_parts else self.body.tell() >= self.origin.stamp.size
