@@ -95,7 +95,7 @@ def test_a_killed_upload_goes_on_where_it_was(tmp_path: Path, slow: EmulatorProc
     assert (
         len(posts(it, "/parts")) - 14 <= 4
     )  # parts of 3 MiB; one for each connection may go twice
-    assert '"event": "resumed"' in (it.home / "log").read_text()
+    assert '"event": "upload_resumed"' in (it.home / "log").read_text()
 
 
 def test_an_upload_whose_hour_is_over_is_begun_again(tmp_path: Path, slow: EmulatorProcess) -> None:

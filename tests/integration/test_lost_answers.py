@@ -55,3 +55,22 @@ def test_a_listing_does_not_take_what_a_second_try_is_just_making(
     assert it.query("SELECT DISTINCT state FROM remote_files") == [("live",)]
     assert calls(it, size) == 2 + (size == 1_000)
     assert "crashed" not in (it.home / "log").read_text()
+
+
+@pytest.mark.parametrize(("expires_after", "proof"), [("7d", "proven"), ("never", "matched")])
+@pytest.mark.parametrize("size", ENDINGS, ids=["in one piece", "in parts"])
+def test_a_file_that_was_made_for_a_daemon_that_was_killed_meanwhile_is_taken(
+    tmp_path: Path, emulator: EmulatorProcess, size: int, expires_after: str, proof: str
+) -> None:
+    it = ferry(tmp_path, emulator, expires_after)
+    it.write("a.bin", os.urandom(size))
+    emulator.add_fault("delay", method="POST", path=ENDINGS[size], when="after", seconds=30)
+    with daemon(it) as process:
+        eventually(it.stored)
+        process.kill()
+        process.wait()
+    with daemon(it):
+        eventually(lambda: it.states().get("a.bin") == "synced", 30)
+    assert it.ids() == {it.file_id("a.bin")}
+    assert calls(it, size) == 1
+    assert f'"proof": "{proof}"' in (it.home / "log").read_text()

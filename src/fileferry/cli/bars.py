@@ -41,8 +41,9 @@ async def show(engine: Engine, writer: Writer) -> None:
             tally = await writer.run(horizon.tally)
             done = engine.progress.sent_files
             left = tally.states.get("pending", 0) + tally.states.get("stale", 0)
-            sent = engine.progress.sent_bytes
-            total = sent + tally.bytes_pending
+            transfer = engine.liaison.transfer
+            total = engine.progress.sent_bytes + tally.bytes_pending
+            sent = engine.progress.sent_bytes + (0 if transfer is None else transfer.sent_bytes)
             files = f"{done:,} of {done + left:,} files" if total else "scanning"
-            bars.update(task, completed=sent, total=total or None, files=files)
+            bars.update(task, completed=min(sent, total), total=total or None, files=files)
             await asyncio.sleep(STEP_SECONDS)

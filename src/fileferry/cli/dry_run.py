@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fileferry.cli.outcome import size
+from fileferry.cli.text import size
 from fileferry.clock import SystemClock
 from fileferry.daemon.rehearsal import Rehearsal, calls
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fileferry.cli.text import count
+from fileferry.cli.text import count, size
 
 if TYPE_CHECKING:
     from fileferry.cli.context import Context
@@ -46,13 +46,3 @@ def report(outcome: Outcome, context: Context, *, as_json: bool) -> int:
     if outcome.hint:
         context.talk(f"hint: {outcome.hint}")
     return outcome.exit_code
-
-
-def size(length: int) -> str:
-    """Return a number of bytes for a person."""
-    number = float(length)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:,.0f} {unit}" if unit == "bytes" else f"{number:,.1f} {unit}"
-        number /= 1024
-    return f"{number:,.1f} TiB"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from fileferry.cli.summary import FAILED, PENDING, summarize
-from fileferry.cli.text import count, safe
+from fileferry.cli.text import count, duration, safe, size
 from fileferry.errors import DaemonUnreachable, FerryError
 
 TYPE_CHECKING = False  # the real one lives in typing
@@ -134,5 +134,21 @@ def _daemon_lines(status: dict[str, Any]) -> Iterator[str]:
     for name, state in dict(daemon.get("watch") or {}).items():
         if state != "ok":
             yield f"  watching {name}: {state}"
+    for each in daemon.get("sending") or ():
+        yield f"  sending {each['path']}: {_progress(each)}"
     if daemon.get("trouble"):
         yield f"  trouble: {daemon['trouble']}"
+
+
+def _progress(sending: dict[str, Any]) -> str:
+    """Say how far a large file is."""
+    share = sending["bytes_sent"] / sending["bytes"]
+    words = [
+        f"{size(sending['bytes_sent'])} of {size(sending['bytes'])} ({share:.0%})",
+        f"{sending['parts_sent']:,} of {count(sending['parts'], 'part')}",
+    ]
+    if sending["bytes_per_second"]:
+        words.append(f"{size(sending['bytes_per_second'])} a second")
+        words.append(f"{duration(sending['seconds_left'])} left")
+    words.append(f"the API drops it at {sending['upload_expires_at']}")
+    return ", ".join(words)

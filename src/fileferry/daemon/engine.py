@@ -172,6 +172,8 @@ class Engine:
             await self.liaison.send(await self._horizon())
             await self._leave(summary)
             await self.liaison.audit_if_due()
+        else:
+            self.liaison.hold()
         self.passes += 1
         self._idle_passes = self._idle_passes + 1 if summary.idle else 0
         self.last_pass_at = self._clock.wall()

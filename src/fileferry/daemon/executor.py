@@ -84,7 +84,7 @@ class Executor:
             clock=clock,
             server_now=self.server_now,
             mirrors=mirrors,
-            large=large,
+            ways=large.ways,
             progress=progress,
             log=log,
         )
@@ -105,7 +105,7 @@ class Executor:
             await self._results.look_again(want, opened)
             return
         try:
-            opened.in_parts = self.large.takes(want.key)
+            opened.in_parts = self.large.ways.takes_parts(want.key)
             if opened.in_parts:
                 await self._send(want, opened)  # paces its calls one by one
                 return

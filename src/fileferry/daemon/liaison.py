@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fileferry.daemon.logs import Log
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.progress import Progress
+    from fileferry.daemon.transfer import Transfer
     from fileferry.daemon.uploads import Uploads
     from fileferry.daemon.workers import Workers
     from fileferry.index.horizon import Horizon
@@ -153,6 +154,11 @@ class Liaison:
             return self.refusal or self.cramped
         return None if self._contact.pace is None else self._contact.pace.last_error
 
+    @property
+    def transfer(self) -> Transfer | None:
+        """Return how far the file is that is being sent in parts, or None."""
+        return None if self._executor is None else self._executor.large.transfer
+
     def server_now(self) -> float:
         """Return the server's wall clock, as far as known."""
         return self._contact.server_now()
@@ -179,6 +185,7 @@ class Liaison:
         if self._contact.is_resting or not await self._contact.ready() or self._uploads is None:
             return
         if await self._has_room():
+            self._hold_large(is_held=False)
             await self._uploads.refill(self._contact.ready)
 
     async def is_reachable(self) -> bool:
@@ -205,9 +212,14 @@ class Liaison:
         wait = self._contact.open_in_seconds()
         return max(wait, 0.0) or self._audits.due_in_seconds(ahead)
 
+    def hold(self) -> None:
+        """Begin no further part of a large file; `send` goes on with it."""
+        self._hold_large(is_held=True)
+
     async def stop(self, grace_seconds: float) -> None:
         """Let what is in flight end, for so long; then close."""
         self._contact.is_ended = True
+        self.hold()
         grace_seconds = 0.0 if self._contact.is_down else grace_seconds
         if self._uploads is not None:
             await self._uploads.stop(grace_seconds)
@@ -227,6 +239,10 @@ class Liaison:
         """
         before = await self.plan.before()
         return before if self._contact.knows_time else before + UNSURE_SECONDS
+
+    def _hold_large(self, *, is_held: bool) -> None:
+        if self._executor is not None:
+            self._executor.large.is_held = is_held
 
     async def _tidy(self) -> None:
         if self._tidying is not None or not await self._contact.ready() or self._cancels is None:
@@ -259,19 +275,22 @@ class Liaison:
         from fileferry.daemon.executor import Executor
         from fileferry.daemon.large import LargeFiles
         from fileferry.daemon.uploads import Uploads
+        from fileferry.daemon.ways import Ways
 
         writer, clock, log, settings = self._writer, self._clock, self._log, self._settings
         of_folders = [mirror.folder for mirror in self._mirrors.values()]
+        ways = Ways(writer=writer, clock=clock, settings=settings)
+        await ways.recall()
         large = LargeFiles(
             remote=remote,
             pace=pace,
             writer=writer,
             workers=self._workers,
             clock=clock,
-            settings=settings,
+            ways=ways,
+            connections=settings.part_concurrency,
             log=log,
         )
-        await large.recall()
         self._cancels = Cancels(remote=remote, pace=pace, writer=writer, clock=clock, log=log)
         self._executor = Executor(
             remote=remote,

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fileferry.clock import Clock
-    from fileferry.daemon.large import LargeFiles
     from fileferry.daemon.logs import Log
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.opening import Opened
     from fileferry.daemon.progress import Progress
+    from fileferry.daemon.ways import Ways
     from fileferry.index.contents import Origin, Want
     from fileferry.index.writer import Writer
     from fileferry.model import RemoteFile
@@ -49,7 +49,7 @@ class Results:
         clock: Clock,
         server_now: Callable[[], float],
         mirrors: Mapping[int, Mirror],
-        large: LargeFiles,
+        ways: Ways,
         progress: Progress,
         log: Log,
     ) -> None:
@@ -58,7 +58,7 @@ class Results:
         self._clock = clock
         self._server_now = server_now
         self._mirrors = mirrors
-        self._large = large
+        self._ways = ways
         self._progress = progress
         self._log = log
 
@@ -147,7 +147,7 @@ class Results:
 
     async def failed(self, want: Want, intent_id: int, error: RemoteError, opened: Opened) -> None:
         """It was not stored: it is tried again later, another way, or never."""
-        if opened.in_parts and not self._large.takes(want.key):
+        if opened.in_parts and not self._ways.takes_parts(want.key):
             await self._send_otherwise(want, intent_id)
             return
         now = self._clock.wall()

@@ -255,6 +255,9 @@ class Service:
         ]
         parts += [f"{hold.files} {hold.kind}s held ({hold.name})" for hold in holds.undecided(db)]
         assert self._engine is not None
+        if (transfer := self._engine.liaison.transfer) is not None:
+            share = transfer.sent_bytes / transfer.cut.size
+            parts.append(f"sending {transfer.path}: {share:.0%}")
         parts += [f"halted: {detail}" for detail in self._engine.lookout.troubles.values()]
         trouble = self._engine.liaison.trouble
         if trouble is not None:
@@ -272,7 +275,7 @@ class Service:
         assert engine is not None
         assert watcher is not None
         until = engine.switches.paused_until if engine.paused else None
-        trouble = engine.liaison.trouble
+        trouble, transfer = engine.liaison.trouble, engine.liaison.transfer
         return {
             "running": True,
             "pid": os.getpid(),
@@ -290,6 +293,7 @@ class Service:
             "last_pass_at": None if engine.last_pass_at is None else rfc3339(engine.last_pass_at),
             "in_flight": engine.progress.in_flight_files,
             "in_flight_bytes": engine.progress.in_flight_bytes,
+            "sending": [] if transfer is None else [transfer.facts()],
             "uploaded": engine.progress.sent_files,
             "uploaded_bytes": engine.progress.sent_bytes,
             "deleted": engine.progress.deleted,

@@ -118,7 +118,7 @@ class Uploads:
             lambda db: wants.due(db, now=now, renew_before=renew_before, limit=CHUNK, busy=busy)
         )
         for want in due:
-            in_parts = self._executor.large.takes(want.key)
+            in_parts = self._executor.large.ways.takes_parts(want.key)
             (self._large if in_parts else self._queue).append(want)
 
     def _clear(self) -> None:

@@ -93,7 +93,7 @@ def close(
 def continue_in(db: sqlite3.Connection, earlier_id: int, intent_id: int) -> None:
     """Let an intent answer for all that an earlier one has begun, from its beginning: what comes of it is one file."""
     db.execute(
-        "UPDATE intent SET opened_at = (SELECT opened_at FROM intent WHERE id = ?) WHERE id = ?",
+        "UPDATE intent SET (opened_at, begun_at) = (SELECT opened_at, begun_at FROM intent WHERE id = ?) WHERE id = ?",
         (earlier_id, intent_id),
     )
     db.execute("UPDATE intent SET outcome = 'continued' WHERE id = ?", (earlier_id,))

@@ -56,6 +56,7 @@ class Shipment:
         cut: returns the bytes of a span, from its start.
         survey: of the same file.
         still: says whether the file is as it was.
+        go_on: says whether further parts may be begun.
         connections: parts at once.
         record: called with each part that arrived.
 
@@ -75,6 +76,7 @@ class Shipment:
         cut: Callable[[int, int], Slice],
         survey: Survey,
         still: Callable[[], bool],
+        go_on: Callable[[], bool],
         connections: int,
         record: Callable[[int, Part], Awaitable[None]],
     ) -> None:
@@ -87,6 +89,7 @@ class Shipment:
         self._cut = cut
         self._survey = survey
         self._still = still
+        self._go_on = go_on
         self._connections = connections
         self._record = record
         self._missing: deque[int] = deque()
@@ -98,6 +101,11 @@ class Shipment:
         self._turn = asyncio.Lock()
         self._failures = 0
         self._arrived_bytes = 0
+
+    @property
+    def arrived_parts(self) -> int:
+        """Return how many parts are there, those of earlier shipments included."""
+        return len(self._arrived)
 
     @property
     def moved_bytes(self) -> int:
@@ -113,6 +121,7 @@ class Shipment:
         Raises:
             SourceError: the file moved.
             RemoteError: a part did not get through.
+            CancelledError: it was not to go on; what was under way has ended.
         """
         self._arrived = dict(arrived)
         self._missing.extend(set(range(len(self._spans))) - arrived.keys())
@@ -123,10 +132,12 @@ class Shipment:
         try:
             await asyncio.wait([survey, *lanes], return_when=asyncio.FIRST_EXCEPTION)
             failure = _first_failure([survey, *lanes])
-            if isinstance(failure, RemoteUnavailable):
+            if isinstance(failure, RemoteUnavailable | _Held):
                 self._missing.clear()
                 await asyncio.wait(lanes)
                 failure = _first_failure([survey, *lanes])
+            if isinstance(failure, _Held):
+                raise asyncio.CancelledError
             if failure is not None:
                 raise failure
             digest, md5 = survey.result()
@@ -138,6 +149,7 @@ class Shipment:
 
     async def _lane(self) -> None:
         while self._missing:
+            self._heed()
             number = self._missing.popleft()
             self._reached = max(self._reached, number)
             self._went_on.set()
@@ -161,11 +173,21 @@ class Shipment:
 
     async def _when_open(self, number: int) -> Part:
         async with self._turn:
-            while wait := self._pace.open_in_seconds():
-                await self._clock.sleep(wait)
-            if self._pace.is_down:
-                return await self._send(number)  # one probe: the others wait for their turn
+            while True:
+                self._heed()
+                if wait := self._pace.open_in_seconds():
+                    await self._clock.sleep(wait)
+                elif self._pace.is_down:
+                    # A small call finds out whether the API is there again: all others wait for it, and a part is long.
+                    async with self._pace.call():
+                        await self._remote.hello()
+                else:
+                    break
         return await self._send(number)
+
+    def _heed(self) -> None:
+        if not self._go_on():
+            raise _Held
 
     async def _send(self, number: int) -> Part:
         offset, size = self._spans[number]
@@ -200,7 +222,17 @@ def _first_failure(tasks: Sequence[asyncio.Task[Any]]) -> BaseException | None:
         for task in tasks
         if task.done() and not task.cancelled() and (error := task.exception()) is not None
     ]
-    # What concerns the whole upload goes before what concerns one part.
-    failures.sort(key=lambda error: isinstance(error, RemoteUnavailable))
-    strange = [error for error in failures if not isinstance(error, FerryError)]
-    return next(iter(strange or failures), None)
+    # What nobody expects goes first; then what concerns the whole upload, what concerns one part, and a wish to rest.
+    return min(failures, key=_rank, default=None)
+
+
+def _rank(error: BaseException) -> int:
+    if isinstance(error, _Held):
+        return 3
+    if isinstance(error, RemoteUnavailable):
+        return 2
+    return 1 if isinstance(error, FerryError) else 0
+
+
+class _Held(Exception):
+    """No further part is to be begun."""

@@ -289,7 +289,12 @@ class OpenAIRemote:
         if isinstance(error, openai.APIStatusError):
             self._notice(error.response.headers)
             raise of_status(error, may_have_arrived=may_have_arrived) from error
-        root = error.__cause__ or error
+        # A deadline of ours has the cancellation as its cause, which says nothing.
+        root = (
+            TimeoutError("it took too long")
+            if isinstance(error, TimeoutError)
+            else error.__cause__ or error
+        )
         if isinstance(root, NOT_ARRIVED):
             raise RemoteUnavailable(
                 f"the API cannot be reached: {words(root)}", reached=False
