@@ -1,5 +1,6 @@
 """Large files through the installed command: in parts, side by side, and on from where they were."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -238,6 +239,23 @@ def test_what_fits_no_way_is_rejected_with_the_reason(
     assert state == "rejected"
     assert "user_data" in error
     assert posts(it, "/v1/files") == []
+    it.sync(check=3)
+    assert len(posts(it, "/v1/uploads")) == 1
+
+
+@pytest.mark.parametrize("is_running", [False, True], ids=["without a daemon", "with one"])
+def test_a_retry_asks_again_for_what_was_refused(
+    tmp_path: Path, fast: EmulatorProcess, is_running: bool
+) -> None:
+    it = ferry(tmp_path, fast, all_purposes=False)
+    with (it.folder / "huge.bin").open("wb") as file:
+        file.truncate(512_000_001)
+    with daemon(it) if is_running else contextlib.nullcontext():
+        it.sync(check=3)
+        it.run("retry", check=0)
+        it.sync(check=3)
+        assert it.states() == {"huge.bin": "rejected"}
+    assert len(posts(it, "/v1/uploads")) == 2
 
 
 def test_what_the_line_cannot_carry_in_an_hour_is_not_begun(

@@ -27,8 +27,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--latency", type=float, default=0.0, metavar="MS", help="hold every answer back that long"
     )
     parser.add_argument(
-        "--bandwidth", type=float, metavar="BYTES_PER_SECOND", help="how fast a request may send"
+        "--bandwidth",
+        type=rate,
+        metavar="SIZE",
+        help="how much a connection may send in a second, such as 40MiB",
     )
+
+
+def rate(text: str) -> float:
+    """Read a size, or a bare number of bytes."""
+    from argparse import ArgumentTypeError
+
+    from fileferry.config.units import parse_size
+
+    try:
+        return float(text) if text.replace(".", "", 1).isdigit() else float(parse_size(text))
+    except ValueError:
+        raise ArgumentTypeError(f"`{text}` is no size: `40MiB`, `500KB`") from None
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:  # noqa: ARG001 - the emulator talks by itself

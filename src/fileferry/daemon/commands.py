@@ -20,6 +20,7 @@ from fileferry.daemon import custody, mending
 from fileferry.daemon.audit import AUDITED_KEY, HALT_ACCEPTED_KEY
 from fileferry.daemon.contact import ACCOUNT_KEY
 from fileferry.daemon.enlist import ENDPOINT_KEY, HALT_KEY
+from fileferry.daemon.ways import forget_refusals
 from fileferry.errors import FerryError, UnknownPath, UsageError
 from fileferry.index import ending, entries, folders, holds
 
@@ -90,8 +91,10 @@ def prune_ignored(
 def retry(db: sqlite3.Connection, arguments: Mapping[str, Any], now: float) -> dict[str, Any]:
     """Try again what could not be done: `{paths: [[folder_id | null, base64], …]}`, [] for all -> `{files}`.
 
-    A path that is named and was discarded from a held upload is sent after all.
+    A path that is named and was discarded from a held upload is sent after all. Purposes that the API took no parts
+    for are asked for again.
     """
+    forget_refusals(db)
     places = [_place(place) for place in arguments.get("paths", ())]
     if not places:
         return {"files": entries.retry(db, None, None, now=now)}

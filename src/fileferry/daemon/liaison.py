@@ -170,6 +170,8 @@ class Liaison:
         self._room_known_until = 0.0
         if self._uploads is not None:
             self._uploads.unblock()
+        if self._executor is not None:
+            self._executor.large.ways.doubt()
         self.on_change()
 
     async def send(self, ahead: Horizon) -> None:
@@ -186,6 +188,8 @@ class Liaison:
             return
         if await self._has_room():
             self._hold_large(is_held=False)
+            if self._executor is not None:
+                await self._executor.large.ways.recall()
             await self._uploads.refill(self._contact.ready)
 
     async def is_reachable(self) -> bool:
@@ -280,7 +284,6 @@ class Liaison:
         writer, clock, log, settings = self._writer, self._clock, self._log, self._settings
         of_folders = [mirror.folder for mirror in self._mirrors.values()]
         ways = Ways(writer=writer, clock=clock, settings=settings)
-        await ways.recall()
         large = LargeFiles(
             remote=remote,
             pace=pace,

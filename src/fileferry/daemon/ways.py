@@ -41,16 +41,24 @@ class Ways:
         self._clock = clock
         self._settings = settings
         self._refused: dict[str, float] = {}
+        self._is_recalled = False
         self._measured: tuple[float, float] | None = None  # bytes a second, and when
 
     async def recall(self) -> None:
-        """Learn from the index for which purposes this endpoint takes no parts."""
+        """Learn from the index for which purposes this endpoint takes no parts, unless that is known."""
+        if self._is_recalled:
+            return
+        self._is_recalled = True
         key = self._refused_key
         text = await self._writer.run(lambda db: folders.meta(db, key))
         since = self._clock.wall() - REMEMBERED_SECONDS
         self._refused = {
             purpose: at for purpose, at in json.loads(text or "{}").items() if at > since
         }
+
+    def doubt(self) -> None:
+        """Somebody asks to try again: what is in the index may have been forgotten."""
+        self._is_recalled = False
 
     def takes_parts(self, key: ContentKey) -> bool:
         """Say whether a content goes in parts; what is over the limit of `POST /files` has no other way."""
@@ -97,11 +105,16 @@ class Ways:
         return f"{REFUSED_KEY} {self._settings.base_url}"
 
 
+def forget_refusals(db: sqlite3.Connection) -> None:
+    """Forget what endpoints said: they are asked again."""
+    db.execute("DELETE FROM meta WHERE key GLOB ?", (f"{REFUSED_KEY} *",))
+
+
 def no_way(key: ContentKey) -> PartsRefused:
     """Return why a content that is too large for one piece cannot go in parts either."""
     return PartsRefused(
-        f"the API takes over {FILES_LIMIT_BYTES:,} bytes only in parts, and no parts for purpose `{key.purpose}`",
-        hint="a `[[folder.rule]]` can give such files another purpose, or leave them out",
+        f"the API takes over {FILES_LIMIT_BYTES:,} bytes only in parts, and no parts for purpose `{key.purpose}`:"
+        " a `[[folder.rule]]` can give it another"
     )
 
 
