@@ -7,6 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from os.path import isdir
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from fileferry.emulator import Fault, FaultKind
@@ -41,6 +42,12 @@ class Stage:
     def look(self) -> None:
         if self.world.assembly is not None:
             self.world.assembly.engine.lookout.mark_all()
+
+    def hear(self, name: bytes) -> None:
+        """Tell the engine of one path, and of nothing else."""
+        assert self.world.assembly is not None
+        (folder_id,) = self.world.assembly.engine.mirrors
+        self.world.assembly.engine.lookout.mark(folder_id, name)
 
     async def rest(self, seconds: float = 900.0) -> None:
         """Wait until nothing is left to do."""
@@ -199,5 +206,49 @@ def test_a_clock_that_was_set_since_an_answer_was_lost_does_not_hide_its_file() 
             mend(it.world)
             await it.rest()
             assert it.world.figures.creates == 1
+
+        it.play(story)
+
+
+def test_a_file_that_a_directory_took_the_place_of_is_let_go() -> None:
+    with stage(delete_delay_seconds=0.0) as it:
+        it.write(b"plan", b"one")
+
+        async def story() -> None:
+            await it.rest()
+            it.world.disk.remove(it.root + b"/plan")
+            it.write(b"plan/a.txt", b"two")
+            await it.rest()
+
+        it.play(story)
+
+
+def test_one_event_tells_that_a_directory_took_the_place_of_a_file() -> None:
+    with stage(delete_delay_seconds=0.0, rescan_interval_seconds=24.0 * HOUR) as it:
+        it.write(b"plan", b"one")
+
+        async def story() -> None:
+            await it.rest()
+            it.world.disk.remove(it.root + b"/plan")
+            it.world.disk.write(it.root + b"/plan/a.txt", b"two")
+            it.hear(b"plan")
+            await it.rest()
+
+        it.play(story)
+
+
+def test_one_event_tells_that_a_file_took_the_place_of_a_directory() -> None:
+    with stage(delete_delay_seconds=0.0, rescan_interval_seconds=24.0 * HOUR) as it:
+        it.write(b"plan/a.txt", b"one")
+        it.write(b"plan/old/b.txt", b"two")
+
+        async def story() -> None:
+            await it.rest()
+            for name in (b"/plan/a.txt", b"/plan/old/b.txt"):
+                it.world.disk.remove(it.root + name)
+            rmtree(it.root + b"/plan")
+            it.world.disk.write(it.root + b"/plan", b"three")
+            it.hear(b"plan")
+            await it.rest()
 
         it.play(story)

@@ -140,3 +140,8 @@ def test_a_nonce_proves_it_however_late_the_file_was_made() -> None:
 @pytest.mark.parametrize("name", ['a "b".txt', "a %22b%22.txt"])
 def test_a_name_with_quotes_is_known_whichever_way_it_comes_back(name: str) -> None:
     assert heard(name) == 'a "b".txt'
+
+
+@pytest.mark.parametrize("name", ["100%\n.txt", "100%%0A.txt", "100%%0a.txt"])
+def test_a_name_that_looks_escaped_is_known_whichever_way_it_comes_back(name: str) -> None:
+    assert heard(name) == "100%\n.txt"

@@ -7,6 +7,7 @@ that was not proven a moment ago.
 from __future__ import annotations
 
 import asyncio
+import stat
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -204,13 +205,16 @@ class Departures:
         dark: list[tuple[bytes, str]] = []
         for path in paths:
             try:
-                glance(mirror.folder.root, path, follow_inside=mirror.follows)
+                status = glance(mirror.folder.root, path, follow_inside=mirror.follows)
             except SourceGone:
                 continue
             except SourceUnreadable as error:
                 dark.append((path, error.message))
             else:
-                back.append(path)
+                if stat.S_ISREG(
+                    status.st_mode
+                ):  # a directory in its place does not bring a file back
+                    back.append(path)
         if back or dark:
             self._writer.submit(lambda db: _returned(db, mirror.folder_id, back, dark)).result()
             for path in back:

@@ -85,36 +85,55 @@ class Surveyor:
     def paths(self, mirror: Mirror, paths: Iterable[bytes]) -> Survey:
         """Compare some paths, whatever stands there now; return what was found at all of them."""
         survey = Survey()
-        for path in paths:
-            survey.add(self._path(mirror, path))
+        with closing(open_reader(self._index_path)) as db:
+            for path in paths:
+                survey.add(self._path(db, mirror, path))
         return survey
 
-    def _path(self, mirror: Mirror, path: bytes) -> Survey:
+    def _path(self, db: sqlite3.Connection, mirror: Mirror, path: bytes) -> Survey:
         try:
             status = glance(mirror.folder.root, path, follow_inside=mirror.follows)
         except SourceGone:
-            return self._gone(mirror, path)
+            return self._gone(db, mirror, path)
         except SourceUnreadable as error:
             self._note(mirror, [("dark", path, error.message)])
             return Survey(dark=1)
+        is_dir = stat.S_ISDIR(status.st_mode)
+        survey = self._displaced(db, mirror, path, is_dir=is_dir)
         try:
-            if mirror.leaves_out(path, is_dir=stat.S_ISDIR(status.st_mode)):
-                return Survey()
-            if stat.S_ISDIR(status.st_mode):
-                return self.directory(mirror, path)
+            if mirror.leaves_out(path, is_dir=is_dir):
+                return survey
+            if is_dir:
+                survey.add(self.directory(mirror, path))
+                return survey
         except OSError as error:  # a directory, or rules above it, that cannot be read
             reason = f"cannot be read: {(error.strerror or 'unknown error').lower()}"
             self._note(mirror, [("dark", path, reason)])
-            return Survey(dark=1)
+            survey.add(Survey(dark=1))
+            return survey
         self._note(mirror, [("saw", path, status)])
-        return Survey(seen=1, changed=1)
+        survey.add(Survey(seen=1, changed=1))
+        return survey
 
-    def _gone(self, mirror: Mirror, path: bytes) -> Survey:
+    def _displaced(
+        self, db: sqlite3.Connection, mirror: Mirror, path: bytes, *, is_dir: bool
+    ) -> Survey:
+        """Note what cannot be there any more: the file in whose place a directory stands, or all that was below one."""
+        if is_dir:
+            entry = entries.get(db, mirror.folder_id, path)
+            known = [] if entry is None else [(entry.path, str(entry.state))]
+        else:
+            known = [(row[0], row[6]) for row in entries.joinable(db, mirror.folder_id, path)]
+        survey = Survey()
+        for place, state in known:
+            self._note(mirror, _unmatched(place, state, [], mirror, survey))
+        return survey
+
+    def _gone(self, db: sqlite3.Connection, mirror: Mirror, path: bytes) -> Survey:
         # Whatever the index has at or below it went with it; each is looked at again before it is let go.
-        with closing(open_reader(self._index_path)) as db:
-            below = [row[0] for row in entries.joinable(db, mirror.folder_id, path)]
-            if entries.get(db, mirror.folder_id, path) is not None:
-                below.append(path)
+        below = [row[0] for row in entries.joinable(db, mirror.folder_id, path)]
+        if entries.get(db, mirror.folder_id, path) is not None:
+            below.append(path)
         survey = Survey(missing=len(below))
         self._note(mirror, [("missed", gone, None) for gone in below])
         return survey

@@ -4,12 +4,14 @@ A listing proves nothing about what is younger than its first page, and a file m
 while after it was made. So: found is found; missing needs two listings, the second `list_lag` after the answer
 was given up.
 
-Names come back as they were sent, but for quotes: the form of an upload writes `"` as `%22`, and servers differ in
-whether they read that back. (HTML, "multipart/form-data encoding algorithm".)
+Names come back as they were sent, but for what looks escaped: the form of an upload writes `"` as `%22`, line ends as
+`%0D` and `%0A`, and servers differ in what they read back. (HTML, "multipart/form-data encoding algorithm".) A name
+on the disk may well have such a `%0A` of its own.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ ENOUGH_ABSENCES = 2
 LONGEST_CALL_SECONDS = (
     4_500.0  # the hour that an upload in parts may take, and time to make a file of them
 )
+_ESCAPED = re.compile("%(22|[01][0-9A-Fa-f])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ class Missing:
 
 
 def heard(name: str) -> str:
-    """Return a name as it is compared, whichever way its quotes came back."""
-    return name.replace("%22", '"')
+    """Return a name as it is compared, whichever way its quotes and what looks like control characters came back."""
+    return _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), name)
 
 
 def settle(
