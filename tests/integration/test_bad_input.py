@@ -206,3 +206,12 @@ def test_the_key_is_written_nowhere(it: Ferry, tmp_path: Path) -> None:
     for path in it.home.rglob("*"):
         if path.is_file():
             assert it.secret.encode() not in path.read_bytes(), path
+
+
+def test_fresh_never_answers_with_the_id_of_an_older_version(it: Ferry) -> None:
+    file = it.write("a.txt", b"one")
+    it.sync()
+    file.write_bytes(b"")
+    it.sync(check=3)
+    assert it.run("id", "docs:a.txt", check=3).stdout.strip() == it.file_id("a.txt")
+    assert it.run("id", "--fresh", "docs:a.txt", check=3).stdout == "\n"

@@ -218,6 +218,7 @@ def test_a_pause_holds_everything_back_until_it_is_resumed(it: Ferry) -> None:
         it.write("a.txt", b"one")
         eventually(lambda: it.states() == {"a.txt": "pending"})
         assert it.run("wait", "--timeout", "1", check=6).returncode == 6
+        assert "fileferry resume" in it.sync(check=5).stderr
         assert it.uploads() == 0
         it.run("resume", check=0)
         eventually(lambda: synced(it, "a.txt"))

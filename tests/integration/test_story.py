@@ -271,6 +271,22 @@ def test_the_key_of_another_project_halts_before_anything_is_sent(it: Ferry) -> 
     done = it.sync(check=8)
     assert "accept remote" in done.stderr
     assert (it.uploads(), it.ids()) == (sent, before)
+    assert "halted by the remote" in it.run("status").stdout.splitlines()[0]
+    it.environ["OPENAI_API_KEY"] = it.secret
+    it.sync()
+    assert it.json("status")["remote"]["halt"] is None
+
+
+def test_nothing_is_purged_by_a_copy_of_the_index(it: Ferry) -> None:
+    it.write("a.txt", b"one")
+    it.sync()
+    (it.home / "copy").mkdir(mode=0o700)
+    shutil.copy(it.state / "index.db", it.home / "copy")
+    it.state = it.home / "copy"
+    it.configure()
+    done = it.run("purge", "--yes", check=8)
+    assert "accept index" in done.stderr
+    assert it.states() == {"a.txt": "synced"}
 
 
 @pytest.mark.parametrize("kind", ["drop_after", pytest.param("truncate", marks=pytest.mark.slow)])

@@ -69,13 +69,20 @@ def _print(reader: Reader, text: str, arguments: argparse.Namespace, context: Co
         return _report(context, arguments, text, None, None, UNKNOWN, error.message, error.hint)
     file_id = answer(row, time.time())  # noqa: TID251 - the clock module costs an asyncio
     code, why = verdict(row, file_id)
-    if code in {0, NOT_YET} and file_id is not None and arguments.fresh:
+    if file_id is not None and arguments.fresh:
         from fileferry.daemon.fresh import is_fresh
 
         if not is_fresh(row):
-            code, why = NOT_YET, "the id holds an older version than the one on disk"
             file_id = None
+            if not code:
+                code, why = NOT_YET, _stale_because(row)
     return _report(context, arguments, text, row, file_id, code, why, None)
+
+
+def _stale_because(row: sqlite3.Row) -> str:
+    if row["state"] == "unknown" and row["error"]:
+        return str(row["error"])
+    return "the id holds an older version than the one on disk"
 
 
 def verdict(row: sqlite3.Row, file_id: str | None) -> tuple[int, str | None]:

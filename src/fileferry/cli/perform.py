@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fileferry.config.load import Config
     from fileferry.model import Folder
 
+_DELETING = frozenset({"forget", "purge", "prune-ignored"})
+
 
 def perform(
     context: Context, config_path: str | None, name: str, arguments: Mapping[str, Any]
@@ -30,6 +32,7 @@ def perform(
     Raises:
         NotInitialised: there is no index to change.
         LockHeld: a process that is no daemon, such as a `sync`, is at work.
+        Held: it would delete, and the index was copied, restored, or belongs to another endpoint.
         FerryError: the command was refused, or this user may not change the index.
     """
     config = context.config(config_path)
@@ -80,10 +83,21 @@ def _perform_here(config: Config, name: str, arguments: Mapping[str, Any]) -> di
     now = SystemClock().wall()
     writer = open_index(config.state.directory, group=config.state.group, inline=True)
     try:
+        if name in _DELETING:
+            writer.submit(partial(_pin, config=config)).result()
         writer.submit(partial(_detach, wanted=config.folders)).result()
         return writer.submit(lambda db: command(db, arguments, now)).result()
     finally:
         writer.close()
+
+
+def _pin(db: sqlite3.Connection, config: Config) -> None:
+    """Refuse what would delete, before anything is changed, where the index is not where it was, or of this remote."""
+    from fileferry.daemon import custody
+    from fileferry.daemon.enlist import pin_endpoint
+
+    custody.verify(db, config.state.directory)
+    pin_endpoint(db, config.remote)
 
 
 def _detach(db: sqlite3.Connection, wanted: tuple[Folder, ...]) -> None:

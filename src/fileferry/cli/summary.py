@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STATES = ("synced", "pending", "stale", "rejected", "error", "unknown", "ignored", "kept")
 PENDING = ("pending", "stale")
 FAILED = ("rejected", "error", "unknown")
-_PINS = ("unaudited", "endpoint", "account", "halt")
+_PINS = ("unaudited", "endpoint", "account", "halt", "account_halt")
 
 _FOLDERS = (
     "SELECT folder.id AS id, name, root, attachment, halt, scan_ended_at, entry.state AS state, count(entry.path) AS n,"
@@ -82,7 +82,7 @@ def summarize(reader: Reader, now: float) -> dict[str, Any]:
         "remote": {
             "endpoint": pins.get("endpoint"),
             "account": pins.get("account"),
-            "halt": pins.get("halt"),
+            "halt": pins.get("halt") or pins.get("account_halt"),
             "unaudited": "unaudited" in pins,
             "live": remote["live"],
             "retiring": remote["retiring"],

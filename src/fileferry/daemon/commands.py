@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fileferry.daemon import custody, mending
 from fileferry.daemon.audit import AUDITED_KEY, HALT_ACCEPTED_KEY
 from fileferry.daemon.contact import ACCOUNT_KEY
-from fileferry.daemon.enlist import ENDPOINT_KEY, HALT_KEY
+from fileferry.daemon.enlist import ACCOUNT_HALT_KEY, ENDPOINT_KEY, HALT_KEY
 from fileferry.daemon.ways import forget_refusals
 from fileferry.errors import FerryError, UnknownPath, UsageError
 from fileferry.index import ending, entries, folders, holds
@@ -172,6 +172,7 @@ def _accept_remote(
     elif halt is not None:
         folders.set_meta(db, HALT_ACCEPTED_KEY, "1")
     folders.set_meta(db, HALT_KEY, None)
+    folders.set_meta(db, ACCOUNT_HALT_KEY, None)
     return {
         "what": "remote",
         "changed": changed,

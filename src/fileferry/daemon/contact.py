@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fileferry.daemon.enlist import ACCOUNT_HALT_KEY
 from fileferry.errors import (
     CredentialsRefused,
     FerryError,
@@ -128,7 +129,8 @@ class Contact:
             self._log.warning("refused", error=error.message, hint=error.hint)
             return False
         except Held as error:
-            self.halted = error.message
+            self.halted = reason = error.message
+            await self._writer.run(lambda db: folders.set_meta(db, ACCOUNT_HALT_KEY, reason))
             self._not_before = self._clock.monotonic() + REFUSED_SECONDS
             self._log.warning("halted", reason=error.message, hint=error.hint)
             return False
@@ -175,12 +177,11 @@ class Contact:
 
 def _pin_account(db: sqlite3.Connection, account: str) -> None:
     pinned = folders.meta(db, ACCOUNT_KEY)
-    if not account:
-        return
-    if pinned is None:
-        folders.set_meta(db, ACCOUNT_KEY, account)
-    elif pinned != account:
+    if account and pinned not in {None, account}:
         raise Held(
             f"the index belongs to the account {pinned}, and this key to {account}",
             hint="`fileferry accept remote` if that was meant: everything is sent again there",
         )
+    folders.set_meta(db, ACCOUNT_HALT_KEY, None)
+    if account and pinned is None:
+        folders.set_meta(db, ACCOUNT_KEY, account)

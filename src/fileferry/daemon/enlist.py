@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ENDPOINT_KEY = "endpoint"
 HALT_KEY = "halt"
+ACCOUNT_HALT_KEY = "account_halt"  # what `status` says; a greeting finds it out anew
 _ELSEWHERE = "the index belongs to"
 
 
@@ -79,6 +80,7 @@ def note_rules_files(
 
 def halt_elsewhere(db: sqlite3.Connection, remote: RemoteSettings) -> None:
     """Pin the endpoint, or note the halt that another one means: the engine then looks, and does nothing."""
+    folders.set_meta(db, ACCOUNT_HALT_KEY, None)
     halt = folders.meta(db, HALT_KEY)
     try:
         pin_endpoint(db, remote)

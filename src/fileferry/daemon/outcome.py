@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fileferry.clock import rfc3339
 from fileferry.daemon.enlist import HALT_KEY
-from fileferry.errors import CredentialsRefused, QuotaExhausted, RemoteError
+from fileferry.errors import CredentialsRefused, NotInSync, QuotaExhausted, RemoteError
 from fileferry.index import folders, holds, horizon
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ def outcome_of(
         "SELECT count(*) FROM remote WHERE state IN ('retiring', 'deleting')"
     ).fetchone()[0]
     trouble = engine.liaison.trouble
+    if trouble is None and engine.paused:
+        trouble = NotInSync(
+            "the daemon is paused: nothing is sent or deleted", hint="`fileferry resume`"
+        )
     return Outcome(
         uploaded=engine.progress.sent_files - before[0],
         uploaded_bytes=engine.progress.sent_bytes - before[1],

@@ -14,13 +14,14 @@ from fileferry.clock import rfc3339
 from fileferry.daemon.assembly import assemble, connector, open_index
 from fileferry.daemon.barrier import Barrier
 from fileferry.daemon.control import Control
+from fileferry.daemon.enlist import HALT_KEY
 from fileferry.daemon.lock import Lock
 from fileferry.daemon.notify import Notifier
 from fileferry.daemon.upkeep import Upkeep
 from fileferry.daemon.watcher import Watcher
 from fileferry.daemon.workers import ThreadWorkers
 from fileferry.errors import FerryError, IndexUnwritable, LockHeld
-from fileferry.index import holds, horizon
+from fileferry.index import folders, holds, horizon
 from fileferry.index.writer import Patience
 
 if TYPE_CHECKING:
@@ -259,6 +260,8 @@ class Service:
             share = transfer.sent_bytes / transfer.cut.size
             parts.append(f"sending {transfer.path}: {share:.0%}")
         parts += [f"halted: {detail}" for detail in self._engine.lookout.troubles.values()]
+        if halt := folders.meta(db, HALT_KEY) or self._engine.liaison.halted:
+            parts.append(f"halted: {halt}")
         trouble = self._engine.liaison.trouble
         if trouble is not None:
             parts.append(trouble.message)
