@@ -127,6 +127,27 @@ def test_a_file_that_changes_while_it_is_sent_is_sent_anew(
     assert len(posts(it, "/complete")) == 1
 
 
+def test_what_was_left_of_a_file_that_changed_meanwhile_is_cancelled_whatever_comes_between(
+    tmp_path: Path, slow: EmulatorProcess
+) -> None:
+    it = ferry(tmp_path, slow)
+    write(it, 16 * MIB)
+    with daemon(it) as process:
+        eventually(lambda: arrived(it) > 0)
+        process.kill()
+        process.wait()
+    digest = write(it, 3 * MIB)
+    slow.add_fault("drop_before", method="POST", path="/v1/uploads/*/cancel")
+    with daemon(it) as process:
+        eventually(lambda: len(posts(it, "/cancel")) == 1)
+        process.kill()
+        process.wait()
+    with daemon(it):
+        eventually(lambda: [file["sha256"] for file in it.stored()] == [digest], 30)
+        eventually(lambda: [call["status"] for call in posts(it, "/cancel")] == [None, 200])
+    assert len(posts(it, "/complete")) == 1
+
+
 def test_an_edit_that_keeps_the_size_and_the_time_is_noticed(
     tmp_path: Path, slow: EmulatorProcess
 ) -> None:
