@@ -9,9 +9,14 @@ import copy
 import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice, takewhile
+
+from mutation import sql
 
 __all__ = ["Mutant", "mutants_of"]
 
+LONGEST_LINE = 100
+WORDS_AROUND = 5
 Edit = Callable[[ast.AST], None]
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -86,7 +91,7 @@ def _walk(node: ast.AST, where: str) -> Iterator[tuple[ast.AST, str]]:
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or _decides_nothing(child):
                 continue
-            named = isinstance(child, ast.FunctionDef | ast.ClassDef)
+            named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
             yield from _walk(child, child.name if named else where)  # type: ignore[attr-defined]  # narrowed
 
 
@@ -158,6 +163,8 @@ def _other_values(value: object) -> Iterator[object]:
             yield value + 1
             yield value - 1
             yield value * 2
+        case str() if sql.is_sql(value):
+            yield from sql.mistakes(value)
         case _:
             return
 
@@ -200,4 +207,24 @@ def _in_one_line(before: str, after: str) -> str:
     ]
     was = " ".join(line[2:].strip() for line in lines if line.startswith("- "))
     now = " ".join(line[2:].strip() for line in lines if line.startswith("+ "))
+    was, now = _essence(was, now) if len(was) > LONGEST_LINE and now else (was, now)
     return f"{was} -> {now or '(dropped)'}"
+
+
+def _essence(was: str, now: str) -> tuple[str, str]:
+    """Return the words of two long lines in which they differ, with a few around them."""
+    before, after = was.split(" "), now.split(" ")
+    same = sum(1 for _ in takewhile(_alike, zip(before, after, strict=False)))
+    rest = min(len(before), len(after)) - same
+    tail = sum(
+        1 for _ in islice(takewhile(_alike, zip(before[::-1], after[::-1], strict=False)), rest)
+    )
+    start, end = max(0, same - WORDS_AROUND), max(0, tail - WORDS_AROUND)
+    return tuple(  # type: ignore[return-value]  # of two
+        " ".join(["…"] * bool(start) + words[start : len(words) - end] + ["…"] * bool(end))
+        for words in (before, after)
+    )
+
+
+def _alike(pair: tuple[str, str]) -> bool:
+    return pair[0] == pair[1]

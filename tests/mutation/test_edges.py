@@ -2,8 +2,8 @@
 
 import pytest
 
-from fileferry.model import Dedup, Folder, Policy, Rule, Stamp
-from fileferry.plan import expiry, guard, renewals, rules, settle
+from fileferry.model import Dedup, EntryState, Folder, Policy, RemoteFile, Rule, Stamp
+from fileferry.plan import adoption, comparison, expiry, guard, parts, renewals, rules, settle
 
 DAY = 86_400
 
@@ -103,3 +103,73 @@ def test_an_extension_that_leaves_room_for_one_character_is_one() -> None:
 
 def test_an_extension_that_leaves_room_for_none_is_cut_like_any_text() -> None:
     assert sent_name(b"ab." + b"x" * 254) == "ab." + "x" * 252
+
+
+def adopted(*, since: float = 0.0, expires_at: int | None = None) -> bool:
+    claims = [adoption.Claim(1, "a.txt", 5, "user_data", since, wanted=True)]
+    file = RemoteFile("file-1", "a.txt", 5, "user_data", 1_000, expires_at)
+    return bool(adoption.adopt(claims, [file], server_now=1_000.0))
+
+
+def test_a_path_that_changed_a_second_after_a_file_was_made_may_have_changed_before() -> None:
+    assert adopted(since=1_000.999)
+    assert not adopted(since=1_001.0)
+
+
+def test_a_file_that_is_about_to_end_is_not_adopted() -> None:
+    assert adopted(expires_at=1_901)
+    assert not adopted(expires_at=1_900)
+
+
+def compared(state: EntryState, error: str | None = None, file_id: str | None = "file-1") -> str:
+    known = comparison.Known(stamp(1.0), state, file_id, "xxh3_128:00", 1, error, absent=False)
+    return comparison.by_stamp(known, stamp(1.0)).detail
+
+
+@pytest.mark.parametrize(
+    ("state", "file_id", "otherwise"),
+    [
+        (EntryState.UNKNOWN, "file-1", "could not be read when it was looked at"),
+        (EntryState.ERROR, "file-1", "could not be uploaded"),
+        (EntryState.SYNCED, None, "its remote file is lost or has expired"),
+    ],
+)
+def test_a_comparison_says_why_as_far_as_known(
+    state: EntryState, file_id: str | None, otherwise: str
+) -> None:
+    assert compared(state, "because", file_id) == "because"
+    assert compared(state, None, file_id) == otherwise
+
+
+def test_a_comparison_tells_an_older_version_from_a_change() -> None:
+    assert compared(EntryState.STALE) == "its id holds an older version"
+
+
+def test_a_byte_a_second_is_a_limit_too() -> None:
+    assert parts.fits(3_540, 1)
+    assert not parts.fits(3_541, 1)
+
+
+def forecast(size: int, left_bytes: int, *, left_seconds: float, elapsed: float = 60) -> str:
+    moved = round(20 * elapsed)  # 20 bytes a second
+    return parts.outlook(
+        size=size,
+        left_bytes=left_bytes,
+        moved_bytes=moved,
+        elapsed_seconds=elapsed,
+        left_seconds=left_seconds,
+    ).name
+
+
+def test_a_forecast_has_to_miss_by_a_tenth() -> None:
+    assert forecast(1_000, 22, left_seconds=61) == "IN_TIME"
+    assert forecast(1_000, 23, left_seconds=61) == "START_OVER"
+
+
+def test_what_just_fits_into_a_whole_life_is_started_over() -> None:
+    assert forecast(20 * 3_540, 9_999, left_seconds=30) == "START_OVER"
+    assert forecast(20 * 3_540 + 1, 9_999, left_seconds=30) == "TOO_SLOW"
+
+
+def test_a_rate_that_was_not_watched_long_enough_is_not_believed() -> None:
+    assert forecast(10**9, 9_999, left_seconds=30, elapsed=59) == "START_OVER"

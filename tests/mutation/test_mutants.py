@@ -1,4 +1,4 @@
-"""Every mistake that can be made in the planner, the guard or the settling of intents is noticed by their tests.
+"""Every mistake that can be made in the planner, the guard, the settling of intents and deletes is noticed by a test.
 
 Each module is mutated place by place (`mutants.py`), and the unit tests are run against each mutant (`trial.py`). A
 mutant that lives has to be in the table below with the reason why no promise of the module is broken by it, and a
@@ -18,7 +18,9 @@ from mutation.trial import source_of
 pytestmark = pytest.mark.slow
 
 MODULES = (
-    "reconcile", "guard", "settlement", "renewals", "settle", "expiry", "backoff", "rules",
+    "plan.reconcile", "plan.guard", "plan.settlement", "plan.renewals", "plan.settle", "plan.expiry", "plan.backoff",
+    "plan.rules", "plan.adoption", "plan.comparison", "plan.parts",
+    "index.intents", "index.leaving", "daemon.audit",
 )  # fmt: skip
 SECONDS = 600
 
@@ -26,23 +28,80 @@ CAPPED = "five minutes are reached at the tenth failure: the exponent only must 
 OVERWRITTEN = "every place of the list is written before it is read"
 ANY_ORDER = "where the search begins is chance, so which way round it goes is promised to nobody"
 
+ONE_COLUMN = "the row has one column: its first is its last"
+ONE_CONTENT = "all claims that are left are of one content, and agree about it"
+FALSY = "it is only asked whether it holds"
+PRIMARY_KEY = "within a folder rows come in the order of the primary key, which is the path"
+ONLY_CLOSED = "what is not closed has no outcome, and no moment at which it was closed"
+SAVES_TIME = (
+    "with nothing to settle there is nothing to be found: it saves a walk through the listing"
+)
+
 _CEILING = "ceiling_seconds: return float(min(CAP_SECONDS, BASE_SECONDS * 2 ** min(failures, 20)))"
 _CEILING_NOW = "return float(min(CAP_SECONDS, BASE_SECONDS * 2 ** min(failures, {})))"
 _STARTS = "latest_starts: starts = [0.0] * len(due) -> starts = [{}] * len(due)"
 
 EQUIVALENT = {
-    "reconcile": {
+    "plan.reconcile": {
         "decide: case _: assert_never(found) -> (dropped)": (
             "no finding gets there, which mypy proves; the case is there for mypy"
         ),
     },
-    "renewals": {_STARTS.format(value): OVERWRITTEN for value in ("1.0", "-1.0")},
-    "expiry": {
+    "plan.renewals": {_STARTS.format(value): OVERWRITTEN for value in ("1.0", "-1.0")},
+    "plan.expiry": {
         "with_nonce: nonce = 1 + (start + step) % width -> nonce = 1 + (start - step) % width": (
             ANY_ORDER
         ),
     },
-    "backoff": {f"{_CEILING} -> {_CEILING_NOW.format(most)}": CAPPED for most in (19, 21, 40)},
+    "plan.adoption": {
+        "adopt: " + line.format("0") + " -> " + line.format("-1"): ONE_CONTENT
+        for line in (
+            "if len({{claim.content_id for claim in alike}}) != 1 or not alike[{}].wanted:",
+            "taken[alike[{}].content_id] = file",
+        )
+    },
+    "plan.parts": {"_never: return False -> return None": FALSY},
+    "index.intents": dict.fromkeys(
+        (
+            "open_one: return int(cursor.fetchone()[0]) -> return int(cursor.fetchone()[-1])",
+            (
+                "used_expiries: return frozenset((int(row[0]) for row in rows))"
+                " -> return frozenset((int(row[-1]) for row in rows))"
+            ),
+            (
+                "known_ids: return frozenset((str(row[0]) for row in db.execute('SELECT file_id FROM remote')))"
+                " -> return frozenset((str(row[-1]) for row in db.execute('SELECT file_id FROM remote')))"
+            ),
+            "opened_since: return [float(row[0]) for row in rows] -> return [float(row[-1]) for row in rows]",
+        ),
+        ONE_COLUMN,
+    )
+    | {
+        "unanswered: … FROM intent AS given_up WHERE state = 'closed' AND outcome = 'none' AND …"
+        " -> … FROM intent AS given_up WHERE (state = 'closed' OR TRUE) AND outcome = 'none' AND …": ONLY_CLOSED,
+        "prune: db.execute(\"DELETE FROM intent WHERE state = 'closed' AND closed_at < ?\", (now …"
+        " -> db.execute(\"DELETE FROM intent WHERE (state = 'closed' OR TRUE) AND closed_at < ?\", (now …": ONLY_CLOSED,
+    },
+    "index.leaving": dict.fromkeys(
+        (
+            (
+                "absences: … ?', (folder_id, RetireReason.REMOVED, now - window)).fetchone()[0]"
+                " -> … ?', (folder_id, RetireReason.REMOVED, now - window)).fetchone()[-1]"
+            ),
+            (
+                "absences: … entry WHERE folder_id = ?', (folder_id,)).fetchone()[0]"
+                " -> … entry WHERE folder_id = ?', (folder_id,)).fetchone()[-1]"
+            ),
+            "unread: return int(row[0]) -> return int(row[-1])",
+        ),
+        ONE_COLUMN,
+    )
+    | {
+        "absences: … IS NULL AND state <> 'kept' ORDER BY path\", (folder_id,)).fetchall()"
+        " -> … IS NULL AND state <> 'kept'\", (folder_id,)).fetchall()": PRIMARY_KEY,
+    },
+    "daemon.audit": {"_settle: if not unknown and (not unanswered): -> if False:": SAVES_TIME},
+    "plan.backoff": {f"{_CEILING} -> {_CEILING_NOW.format(most)}": CAPPED for most in (19, 21, 40)},
 }
 
 

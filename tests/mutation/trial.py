@@ -1,4 +1,4 @@
-"""Put every mutant of a module on trial: `python trial.py MODULE` prints what became of each, one JSON object a line.
+"""Put every mutant of a module on trial: `python trial.py plan.guard` prints what became of each, as lines of JSON.
 
 pytest and the libraries are imported once; each mutant then has a fork of its own, in which an import hook serves the
 mutated source before the tests are imported. So whoever imports from the module, by whatever way, sees the mutant.
@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -29,8 +30,17 @@ __all__ = ["main", "source_of"]
 AT_ONCE = 2
 CPU_SECONDS = 20  # a mutant that never ends has died
 WALL_SECONDS = 90.0
+MEMORY = "/dev/shm"  # where a commit costs no disk
 FAILED, BROKEN = 1, 2  # pytest: tests failed; the module or a test could not even be imported
-PRELOADED = ("pytest", "_pytest.assertion.rewrite", "hypothesis", "fileferry.ignore.rules")
+PRELOADED = (
+    "pytest", "_pytest.assertion.rewrite", "hypothesis", "sqlite_utils", "fileferry.ignore.rules",
+)  # fmt: skip
+JUDGES = {  # the tests of a module, where they are not those of its own name
+    "plan.parts": ("plan_parts",),
+    "index.intents": ("intents", "index_parts"),
+    "index.leaving": ("leaving", "deletes"),
+    "daemon.audit": ("audit", "settling"),
+}
 
 
 class Serve(MetaPathFinder, Loader):
@@ -52,17 +62,19 @@ class Serve(MetaPathFinder, Loader):
 
 
 def source_of(module: str) -> Path:
-    """Return where the source of a planner's module is."""
-    return Path(fileferry.__file__).parent / "plan" / f"{module}.py"
+    """Return where the source of a module is, which is given as `plan.guard`."""
+    return Path(fileferry.__file__).parent.joinpath(*module.split(".")).with_suffix(".py")
 
 
 def tests_of(module: str) -> list[str]:
     """Return the files of tests that have to notice a mistake in a module."""
-    tests = HERE.parents[1]
-    return [str(tests / "unit" / f"test_{module}.py"), str(HERE.with_name("test_edges.py"))]
+    room, _, name = module.partition(".")
+    unit = HERE.parents[1] / "unit"
+    tests = [str(unit / f"test_{judge}.py") for judge in JUDGES.get(module, (name,))]
+    return [*tests, str(HERE.with_name("test_edges.py"))] if room == "plan" else tests
 
 
-def _run_tests(module: str, source: str) -> int:
+def _run_tests(module: str, source: str, home: str) -> int:
     """Return the exit code of pytest against one version of the module. Runs in a fork."""
     import pytest
     from hypothesis import Phase, settings
@@ -81,37 +93,45 @@ def _run_tests(module: str, source: str) -> int:
         phases=(Phase.explicit, Phase.generate),
     )
     settings.load_profile("trial")
-    name = f"fileferry.plan.{module}"
+    name = f"fileferry.{module}"
     sys.meta_path.insert(0, Serve(name, compile(source, f"<mutant of {name}>", "exec")))
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     how = ["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-c", os.devnull]
+    how += ["--noconftest"]  # it would choose other examples of properties
     how += ["--import-mode=importlib", f"--rootdir={HERE.parents[2]}"]
+    how += [f"--basetemp={os.path.join(home, str(os.getpid()))}"]
     return int(pytest.main([*how, *tests_of(module)]))
 
 
-def _fork(module: str, source: str) -> int:
+def _fork(module: str, source: str, home: str) -> int:
     child = os.fork()
     if child:
         return child
     code = 70
     try:
-        code = _run_tests(module, source)
+        code = _run_tests(module, source, home)
     finally:
         os._exit(code)
 
 
 class Trial:
-    """The forks under way."""
+    """The forks under way.
 
-    def __init__(self, module: str) -> None:
+    Args:
+        module: what is mutated.
+        home: a directory for what the tests write.
+    """
+
+    def __init__(self, module: str, home: str) -> None:
         self._module = module
+        self._home = home
         self._running: dict[int, tuple[str, str, float]] = {}
 
     def begin(self, name: str, source: str, diff: str) -> None:
         """Begin with one mutant, as soon as there is room."""
         while len(self._running) >= AT_ONCE:
             self._reap()
-        self._running[_fork(self._module, source)] = (name, diff, time.monotonic())
+        self._running[_fork(self._module, source, self._home)] = (name, diff, time.monotonic())
 
     def end(self) -> None:
         """Wait for the rest."""
@@ -141,15 +161,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     for name in PRELOADED:
         importlib.import_module(name)
-    if f"fileferry.plan.{options.module}" in sys.modules:
+    if f"fileferry.{options.module}" in sys.modules:
         raise RuntimeError("the module was imported before its mutants could be")
     source = source_of(options.module).read_text()
-    trial = Trial(options.module)
-    trial.begin("as it is", source, "")
-    for mutant in mutants_of(source):
-        if options.only in mutant.name:
-            trial.begin(mutant.name, mutant.source, mutant.diff)
-    trial.end()
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as home:
+        trial = Trial(options.module, home)
+        trial.begin("as it is", source, "")
+        for mutant in mutants_of(source):
+            if options.only in mutant.name:
+                trial.begin(mutant.name, mutant.source, mutant.diff)
+        trial.end()
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ class Rest:
         """Return the server second at which the first of the ids that answer should be renewed, if any should."""
         moments = [
             _renewal_of(self._truth.records[known.file_id])
-            for known in self._entries().values()
-            if known.file_id is not None and known.state == "synced"
+            for path, known in self._entries().items()
+            if known.file_id is not None and known.state == "synced" and not self._is_empty(path)
         ]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -73,6 +73,8 @@ class Rest:
         late: list[str] = []
         for path, known in self._entries().items():
             if known.file_id is None or known.is_kept or known.state not in {"synced", "stale"}:
+                continue
+            if self._is_empty(path):
                 continue
             due = _renewal_of(self._truth.records[known.file_id])
             if known.file_id not in living:
@@ -96,11 +98,15 @@ class Rest:
             elif not entry.is_kept:
                 yield from self._not_right(path, entry, living)
         for path, entry in entries.items():
-            folder = truth.folder_of(path)
-            if folder is not None and not disk.below(folder.root):
-                continue  # a root that was emptied halts until somebody accepts it
+            if self._is_empty(path):
+                continue
             if entry.state != "ignored" and not entry.is_kept:
                 yield f"{path!r} is not on disk and {entry.state} with {entry.file_id}"
+
+    def _is_empty(self, path: bytes) -> bool:
+        """Say whether the root of a path was emptied by its owner: it halts until somebody accepts that."""
+        folder = self._truth.folder_of(path)
+        return folder is not None and not self._world.disk.below(folder.root)
 
     def _not_right(self, path: bytes, entry: Known, living: frozenset[str]) -> Iterator[str]:
         content, file_id = self._world.disk.files[path], entry.file_id

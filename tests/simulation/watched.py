@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -142,6 +143,7 @@ class TraceLog(Log):
         self._world.tell(f"{level} {event} {shown}".replace(home, ""))
         if event in self.CRASHES:
             error = facts.get("exc_info")
+            error = sys.exc_info()[1] if error is True else error
             expected = isinstance(error, sqlite3.OperationalError | OSError)
             if not (expected and self._world.expected_errors):
                 self._world.object("no task crashes", f"{event}: {error!r}")

@@ -288,11 +288,51 @@ def test_only_what_listings_missed_may_still_turn_up(
     assert [i.intent_id for i in intents.unanswered(story.db)] == ([one] if may_turn_up else [])
 
 
-def test_what_is_not_closed_is_not_given_up_as_absent(story: Story) -> None:
+@pytest.mark.parametrize(
+    ("details", "waits"),
+    [
+        pytest.param({}, True, id="alike"),
+        pytest.param({"name": "b.txt"}, False, id="by another name"),
+        pytest.param({"size": 4}, False, id="of another size"),
+        pytest.param({"purpose": "vision"}, False, id="of another purpose"),
+    ],
+)
+@pytest.mark.parametrize("state", ["open", "unknown"])
+def test_what_turns_up_may_be_what_a_later_try_has_made(
+    story: Story, details: dict[str, object], waits: bool, state: str
+) -> None:
     one = opened(story, b"one")
-    story.db.execute("UPDATE intent SET outcome = 'none'")
-    assert intents.unanswered(story.db) == []
-    assert states(story) == {one: ("open", "none")}
+    intents.close(story.db, one, "none", now=story.now)
+    later = attempt(story, story.read(b"b.txt", b"two"), **details)  # type: ignore[arg-type]  # a table
+    assert later is not None
+    if state == "unknown":
+        intents.give_up(story.db, later, now=story.now)
+    assert [i.intent_id for i in intents.unanswered(story.db)] == ([] if waits else [one])
+    intents.close(story.db, later, "done", now=story.now)
+    assert [i.intent_id for i in intents.unanswered(story.db)] == [one]
+
+
+def test_an_upload_in_parts_that_goes_on_began_when_it_was_begun_first(story: Story) -> None:
+    bystander = opened(story, b"three", name="c.txt")
+    intents.close(story.db, bystander, "not sent", now=story.now)
+    story.now += 10
+    earlier = opened(story, b"one")
+    intents.close(story.db, earlier, "not sent", now=story.now)
+    story.now += 100
+    other, again = opened(story, b"two", name="b.txt"), opened(story, b"one")
+    intents.continue_in(story.db, earlier, again)
+    assert set(story.db.execute("SELECT id, opened_at, begun_at FROM intent")) == {
+        (bystander, NOW + 5, NOW),
+        (earlier, NOW + 15, NOW + 10),
+        (other, NOW + 115, NOW + 110),
+        (again, NOW + 15, NOW + 10),
+    }
+    assert states(story) == {
+        bystander: ("closed", "not sent"),
+        earlier: ("closed", "continued"),
+        other: ("open", None),
+        again: ("open", None),
+    }
 
 
 def test_ids_of_every_state_are_known(story: Story) -> None:

@@ -1,4 +1,4 @@
-"""What leaves: paths that are gone, remote files on their way out, and what takes them back."""
+"""Paths that are gone: what goes with them, what a guard is told of them, and what it holds."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fileferry.index import contents, holds, leaving, remotes
+from fileferry.index import contents, holds, leaving
 from fileferry.index.connection import open_writer
-from fileferry.model import Proof
-from index_rows import NOW, Story
+from index_rows import Story
 
 DAY = 86_400.0
 
@@ -24,11 +23,6 @@ def story(tmp_path: Path) -> Iterator[Story]:
 
 def let_go(story: Story, *paths: bytes) -> int:
     return leaving.let_go(story.db, story.folder_id, list(paths), now=story.now, at_once=False)
-
-
-def deletes(story: Story, *, scans_began_at: float | None = NOW + 10**6) -> list[str]:
-    due = leaving.begin_deletes(story.db, now=story.now, scans_began_at=scans_began_at, limit=100)
-    return [item.file_id for item in due]
 
 
 def test_a_path_that_went_is_logged_and_its_id_retired(story: Story) -> None:
@@ -65,109 +59,6 @@ def test_a_rename_is_one_event_and_no_delete(story: Story) -> None:
     assert story.remotes() == {"file-1": "live"}
     assert story.files() == {"b.txt": ("synced", "file-1")}
     assert ("renamed", "b.txt", "file-1", "file-1") in story.events()
-
-
-def test_an_id_is_deleted_when_its_delay_has_passed(story: Story) -> None:
-    story.sync(b"a.txt", b"one", "file-1")
-    story.miss(b"a.txt")
-    let_go(story, b"a.txt")
-    story.now += 599
-    assert deletes(story) == []
-    story.now += 1
-    assert deletes(story) == ["file-1"]
-    assert story.remotes() == {"file-1": "deleting"}
-
-
-@pytest.mark.parametrize(
-    ("scans_began_at", "goes"),
-    [
-        pytest.param(None, False, id="no scan yet"),
-        pytest.param(NOW - 1, False, id="a scan from before"),
-        pytest.param(NOW, False, id="a scan of that very moment"),
-        pytest.param(NOW + 1, True, id="a scan that began later"),
-    ],
-)
-def test_what_went_with_its_path_needs_a_whole_scan_from_later(
-    story: Story, scans_began_at: float | None, goes: bool
-) -> None:
-    story.sync(b"a.txt", b"one", "file-1")
-    story.miss(b"a.txt")
-    let_go(story, b"a.txt")
-    story.now += DAY
-    is_due = leaving.is_due(story.db, now=story.now, scans_began_at=scans_began_at)
-    assert is_due == goes
-    assert deletes(story, scans_began_at=scans_began_at) == (["file-1"] if goes else [])
-
-
-def test_an_id_that_a_younger_one_replaced_needs_none(story: Story) -> None:
-    content_id = story.sync(b"a.txt", b"one", "file-1")
-    story.answer(content_id, "file-2", retire_seconds=60.0)
-    assert story.files() == {"a.txt": ("synced", "file-2")}
-    story.now += 60
-    assert deletes(story, scans_began_at=None) == ["file-1"]
-
-
-def test_an_id_that_is_only_matched_is_never_deleted(story: Story) -> None:
-    content_id = story.read(b"a.txt", b"one")
-    story.answer(content_id, "file-1", proof=Proof.MATCHED)
-    story.miss(b"a.txt")
-    let_go(story, b"a.txt")
-    story.now += DAY
-    assert deletes(story) == []
-    assert story.remotes() == {"file-1": "retiring"}
-
-
-@pytest.mark.parametrize("again", [b"a.txt", b"elsewhere.txt"])
-def test_bytes_that_are_wanted_again_are_not_deleted(story: Story, again: bytes) -> None:
-    story.sync(b"a.txt", b"one", "file-1")
-    story.miss(b"a.txt")
-    let_go(story, b"a.txt")
-    story.now += DAY
-    story.read(again, b"one")
-    assert deletes(story) == []
-
-
-def test_an_id_that_is_being_deleted_is_not_taken_back(story: Story) -> None:
-    content_id = story.sync(b"a.txt", b"one", "file-1")
-    story.miss(b"a.txt")
-    let_go(story, b"a.txt")
-    assert contents.facts(story.db, content_id, server_now=story.now).revivable
-    story.now += DAY
-    assert deletes(story) == ["file-1"]
-    assert not contents.facts(story.db, content_id, server_now=story.now).revivable
-
-
-def test_an_interrupted_delete_is_repeated(story: Story) -> None:
-    story.sync(b"a.txt", b"one", "file-1")
-    story.miss(b"a.txt")
-    let_go(story, b"a.txt")
-    story.now += DAY
-    assert deletes(story) == ["file-1"]
-    assert deletes(story, scans_began_at=None) == ["file-1"]
-    (item,) = leaving.begin_deletes(story.db, now=story.now, scans_began_at=None, limit=9)
-    leaving.put_off_delete(story.db, item.remote_id, until=story.now + 5)
-    assert deletes(story) == []
-    story.now += 5
-    assert deletes(story) == ["file-1"]
-    leaving.end_delete(story.db, item.remote_id, now=story.now)
-    assert deletes(story) == []
-    assert story.remotes() == {"file-1": "deleted"}
-
-
-def test_what_is_about_to_expire_is_not_worth_taking_back(story: Story) -> None:
-    content_id = story.read(b"a.txt", b"one")
-    story.answer(content_id, "file-1", expires_at=int(NOW) + 1_000)
-    story.miss(b"a.txt")
-    let_go(story, b"a.txt")
-    assert contents.facts(story.db, content_id, server_now=NOW + 99).revivable
-    assert not contents.facts(story.db, content_id, server_now=NOW + 100).revivable
-
-
-def test_an_id_that_a_renewal_replaced_is_not_taken_back(story: Story) -> None:
-    content_id = story.sync(b"a.txt", b"one", "file-1")
-    story.answer(content_id, "file-2", retire_seconds=600.0)
-    remotes.lose(story.db, "file-2", now=story.now)
-    assert not contents.facts(story.db, content_id, server_now=story.now).revivable
 
 
 # What the guard is told.
@@ -267,22 +158,138 @@ def test_held_uploads_are_exactly_what_was_waiting(story: Story) -> None:
     assert story.entry(b"a.txt").due_at == story.now
 
 
+# Of several, exactly the one that is meant.
+
+
+def other_folder(story: Story) -> Story:
+    other = Story(story.db, "other")
+    other.now = story.now
+    return other
+
+
+def test_paths_of_another_folder_are_none_of_this_ones(story: Story) -> None:
+    other = other_folder(story)
+    story.sync(b"a.txt", b"one", "file-1")
+    other.sync(b"a.txt", b"two", "file-2")
+    other.sync(b"b.txt", b"three", "file-3")
+    story.miss(b"a.txt")
+    other.miss(b"a.txt", b"b.txt")
+    assert [gone.path for gone in absences(story).paths] == [b"a.txt"]
+    assert (absences(story).leaving, absences(story).total) == (1, 1)
+    assert let_go(other, b"b.txt") == 1
+    assert (absences(story).left, absences(other).left) == (0, 1)
+    assert let_go(story, b"a.txt") == 1
+    assert other.entry(b"a.txt").absent
+
+
+def test_of_several_paths_that_are_gone_those_that_are_named_go(story: Story) -> None:
+    for name in (b"a.txt", b"b.txt", b"c.txt"):
+        story.sync(name, name, f"file-{name.decode()}")
+    story.miss(b"a.txt", b"b.txt", b"c.txt")
+    assert let_go(story, b"b.txt") == 1
+    assert set(story.files()) == {"a.txt", "c.txt"}
+
+
+def test_paths_that_are_gone_come_in_order(story: Story) -> None:
+    story.db.execute("CREATE INDEX odd ON entry (folder_id, seen_at DESC) WHERE absent = 1")
+    names = [b"a.txt", b"b.txt", b"c.txt"]
+    for number, name in enumerate(names):
+        story.sync(name, name, f"file-{number}")
+    for name in (b"b.txt", b"a.txt", b"c.txt"):
+        story.now += 1
+        story.miss(name)
+    assert [gone.path for gone in absences(story).paths] == names
+
+
+def test_a_path_that_never_had_an_id_goes_without_a_word(story: Story) -> None:
+    story.read(b"a.txt", b"one")
+    story.miss(b"a.txt")
+    assert let_go(story, b"a.txt") == 1
+    assert story.events() == []
+
+
+# What else points at the same bytes.
+
+
+def twins(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.read(b"b.txt", b"one")
+
+
+def test_the_twin_of_a_path_that_is_held_takes_nothing_with_it(story: Story) -> None:
+    twins(story)
+    story.miss(b"a.txt", b"b.txt")
+    holds.hold_deletes(story.db, story.folder_id, [b"b.txt"], reason="many", now=story.now)
+    assert absences(story).leaving == 0
+    assert let_go(story, b"a.txt") == 1
+    assert story.remotes() == {"file-1": "live"}
+
+
+def test_nor_does_the_twin_of_one_that_is_kept(story: Story) -> None:
+    twins(story)
+    story.miss(b"a.txt", b"b.txt")
+    holds.hold_deletes(story.db, story.folder_id, [b"b.txt"], reason="many", now=story.now)
+    (hold,) = holds.undecided(story.db)
+    holds.discard(story.db, hold.hold_id, now=story.now)
+    found = absences(story)
+    assert [gone.path for gone in found.paths] == [b"a.txt"]
+    assert found.leaving == 0
+    assert let_go(story, b"b.txt") == 0
+
+
+def test_nor_does_a_path_whose_bytes_another_one_wants(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.sync(b"b.txt", b"two", "file-2")
+    story.miss(b"a.txt", b"b.txt")
+    entry = story.see(b"c.txt", b"one")
+    content_id = contents.identify(story.db, story.key(b"one"))
+    contents.want(story.db, entry, story.stamp(b"one"), content_id, due_at=None)
+    assert {gone.path: gone.leaves for gone in absences(story).paths} == {
+        b"a.txt": False,
+        b"b.txt": True,
+    }
+
+
+# What is still to be read.
+
+
+def test_a_path_that_is_to_be_read_may_be_where_another_went(story: Story) -> None:
+    story.see(b"a.txt", b"one")
+    story.see(b"b.txt", b"two")
+    assert leaving.unread(story.db) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("UPDATE entry SET due_at = NULL", id="nothing to be done"),
+        pytest.param("UPDATE entry SET absent = 1", id="gone itself"),
+        pytest.param("UPDATE entry SET attempts = 1", id="cannot be read"),
+        pytest.param("UPDATE entry SET want_id = 1", id="read, and looked at again later"),
+        pytest.param("UPDATE folder SET attachment = 'detached'", id="in a detached folder"),
+        pytest.param("UPDATE folder SET halt = 'gone'", id="in a halted folder"),
+    ],
+)
+def test_what_is_not_going_to_be_read_holds_nothing_up(story: Story, change: str) -> None:
+    contents.identify(story.db, story.key(b"one"))
+    story.see(b"a.txt", b"one")
+    other = other_folder(story)
+    other.sync(b"b.txt", b"two", "file-2")
+    story.db.execute("UPDATE entry SET due_at = NULL WHERE folder_id = ?", (other.folder_id,))
+    assert leaving.unread(story.db) == 1
+    story.db.execute(f"{change} WHERE {'id' if 'folder' in change else 'folder_id'} = 1")
+    assert leaving.unread(story.db) == 0
+
+
+def test_nor_does_what_is_held(story: Story) -> None:
+    story.see(b"a.txt", b"one")
+    holds.hold_uploads(story.db, story.folder_id, files=1, size=3, reason="much", now=story.now)
+    assert leaving.unread(story.db) == 0
+
+
 def test_rows_of_an_index_are_real_sqlite(story: Story) -> None:
     with pytest.raises(sqlite3.IntegrityError):  # two live ids for one content cannot be
         story.db.execute(
             "INSERT INTO remote (file_id, content_id, name, size, purpose, created_at, recorded_at, state, proof)"
             " SELECT 'x' || value, 1, 'a', 1, 'user_data', 0, 0, 'live', 'proven' FROM json_each('[1,2]')"
         )
-
-
-def test_what_was_retired_before_the_clock_was_set_back_waits_its_delay_from_now(
-    story: Story,
-) -> None:
-    story.sync(b"a.txt", b"one", "file-1")
-    story.miss(b"a.txt")
-    year = 365 * 86_400
-    leaving.let_go(story.db, story.folder_id, [b"a.txt"], now=NOW + year, at_once=False)
-    assert leaving.count_anew(story.db, now=NOW) == 1
-    assert leaving.count_anew(story.db, now=NOW) == 0
-    assert not leaving.is_due(story.db, now=NOW + 599, scans_began_at=NOW + 1)
-    assert leaving.is_due(story.db, now=NOW + 600, scans_began_at=NOW + 1)

@@ -114,7 +114,7 @@ class Auditor:
                 unclaimed[_likeness(file)].append(file)
         left = 0
         for intent in unknown:
-            if intent.unknown_at is None or listed_at < intent.unknown_at:
+            if listed_at < intent.unknown_at:
                 left += 1
                 continue
             verdict = self._verdict(intent, unclaimed, listed_at)
@@ -144,7 +144,7 @@ class Auditor:
         return settlement.settle(
             alike,
             opened_at=intent.opened_at,
-            unknown_at=intent.unknown_at or 0.0,
+            unknown_at=intent.unknown_at,
             begun_at=intent.begun_at,
             listed_at=listed_at,
             expires_seconds=intent.expires_seconds,

@@ -96,7 +96,7 @@ class Audits:
         unknown, audited, live = await self._writer.run(read)
         now = self._clock.wall()
         moments = [
-            (intent.unknown_at or now) + (self._settings.list_lag_seconds if intent.absences else 0)
+            intent.unknown_at + (self._settings.list_lag_seconds if intent.absences else 0)
             for intent in unknown
         ]
         if live:

@@ -23,7 +23,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An upload that was begun.
+    """An upload that was begun, and given up.
 
     `opened_at` is in server seconds, as far as known, and `begun_at` the same moment in wall seconds, like the rest.
     """
@@ -37,7 +37,7 @@ class Intent:
     state: str
     opened_at: float
     begun_at: float
-    unknown_at: float | None
+    unknown_at: float
     absences: int
     closed_at: float | None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fileferry.index import remotes
-from fileferry.model import Event, Proof, RetireReason
+from fileferry.model import Event, RetireReason
 
 if TYPE_CHECKING:
     import sqlite3
@@ -81,8 +81,7 @@ def absences(db: sqlite3.Connection, folder_id: int, *, now: float, window: floa
         (folder_id, RetireReason.REMOVED, now - window),
     ).fetchone()[0]
     had = db.execute(
-        "SELECT count(DISTINCT held_id) FROM entry WHERE folder_id = ? AND held_id IS NOT NULL",
-        (folder_id,),
+        "SELECT count(DISTINCT held_id) FROM entry WHERE folder_id = ?", (folder_id,)
     ).fetchone()[0]
     paths = tuple(
         Absence(path, missed_at, bool(approved), content_id, bool(leaves))
@@ -134,7 +133,8 @@ def unread(db: sqlite3.Connection) -> int:
     return int(row[0])
 
 
-# An index that was restored or moved deletes nothing before an audit: another one may use the same ids.
+# An index that was restored or moved deletes nothing before an audit: another one may use the same ids. Where there was
+# no whole scan, :scans_began_at is NULL, and nothing is before that.
 _DELETABLE = (
     "NOT EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited') AND"
     " state IN ('retiring', 'deleting') AND delete_at <= :now AND proof = 'proven'"
@@ -142,14 +142,13 @@ _DELETABLE = (
     " AND NOT EXISTS (SELECT 1 FROM entry WHERE held_id = remote.content_id)"
     " AND NOT EXISTS (SELECT 1 FROM entry WHERE want_id = remote.content_id)))"
 )
-_NEVER = -1.0
 
 
 def is_due(db: sqlite3.Connection, *, now: float, scans_began_at: float | None) -> bool:
     """Say whether `begin_deletes` would choose anything."""
     row = db.execute(
-        f"SELECT 1 FROM remote WHERE {_DELETABLE} LIMIT 1",  # noqa: S608
-        {"now": now, "scans_began_at": _NEVER if scans_began_at is None else scans_began_at},
+        f"SELECT 1 FROM remote WHERE {_DELETABLE}",  # noqa: S608
+        {"now": now, "scans_began_at": scans_began_at},
     ).fetchone()
     return row is not None
 
@@ -167,11 +166,7 @@ def begin_deletes(
     """
     rows = db.execute(
         f"SELECT id, file_id, name, reason, attempts FROM remote WHERE {_DELETABLE} ORDER BY delete_at LIMIT :limit",  # noqa: S608
-        {
-            "now": now,
-            "scans_began_at": _NEVER if scans_began_at is None else scans_began_at,
-            "limit": limit,
-        },
+        {"now": now, "scans_began_at": scans_began_at, "limit": limit},
     ).fetchall()
     for row in rows:
         db.execute("UPDATE remote SET state = 'deleting' WHERE id = ?", (row[0],))
@@ -180,11 +175,10 @@ def begin_deletes(
 
 def unproven_due(db: sqlite3.Connection, *, now: float, scans_began_at: float | None) -> bool:
     """Say whether a delete is due that only waits for a whole scan younger than its retirement."""
-    proven = _NEVER if scans_began_at is None else scans_began_at
     row = db.execute(
-        "SELECT 1 FROM remote WHERE state = 'retiring' AND delete_at <= ? AND proof = ?"
-        " AND reason IN ('removed', 'changed') AND retired_at >= ? LIMIT 1",
-        (now, Proof.PROVEN, proven),
+        "SELECT 1 FROM remote WHERE state = 'retiring' AND delete_at <= :now AND proof = 'proven'"
+        " AND reason IN ('removed', 'changed') AND (:scans_began_at IS NULL OR retired_at >= :scans_began_at)",
+        {"now": now, "scans_began_at": scans_began_at},
     ).fetchone()
     return row is not None
 
