@@ -74,3 +74,32 @@ def test_a_file_that_was_made_for_a_daemon_that_was_killed_meanwhile_is_taken(
     assert it.ids() == {it.file_id("a.bin")}
     assert calls(it, size) == 1
     assert f'"proof": "{proof}"' in (it.home / "log").read_text()
+
+
+def test_an_id_that_was_called_lost_and_turns_up_again_is_not_left_behind(it: Ferry) -> None:
+    it.write("a.txt", b"one")
+    it.sync()
+    (before,) = it.ids()
+    for kind, path in (("stale_listing", "/v1/files"), ("stale_get", "/v1/files/*")):
+        it.emulator.add_fault(kind, method="GET", path=path, count=None, seconds=3_600)
+    it.run("repair", check=0)
+    it.emulator.clear_faults()
+    assert it.ids() == {before, it.file_id("a.txt")}
+    assert before != it.file_id("a.txt")
+    it.run("repair", check=0)
+    it.sync()
+    assert it.ids() == {it.file_id("a.txt")}
+
+
+def test_what_was_written_off_with_its_remote_is_never_deleted(it: Ferry) -> None:
+    it.write("a.txt", b"one")
+    it.sync()
+    before = it.ids()
+    it.base_url = it.base_url.replace("127.0.0.1", "localhost")
+    it.configure()
+    it.run("accept", "remote", check=0)
+    it.sync()
+    it.run("repair", check=0)
+    it.sync()
+    assert len(it.ids()) == 2
+    assert before < it.ids()

@@ -83,6 +83,7 @@ class Auditor:
         unsettled, settled = await self._settle(files, listed_at)
         lost, halted = await self._find_lost(files, listed_at)
         if not halted:
+            await self._retire_found(files)
             await self._writer.run(lambda db: _audited(db, listed_at))
         return Audit(len(files), lost, settled, unsettled, halted)
 
@@ -231,6 +232,14 @@ class Auditor:
         for file_id in missing:
             lost += await self._confirm_lost(file_id)
         return lost, False
+
+    async def _retire_found(self, files: dict[str, RemoteFile]) -> None:
+        now, delay = self._clock.wall(), self._retire_seconds
+        found = await self._writer.run(
+            lambda db: remotes.found_again(db, files.keys(), now=now, delay=delay)
+        )
+        for file_id in found:
+            self._log.warning("found_again", file_id=file_id)
 
     async def _confirm_lost(self, file_id: str) -> bool:
         try:

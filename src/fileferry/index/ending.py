@@ -84,6 +84,7 @@ def write_off(db: sqlite3.Connection, *, now: float) -> int:
 
     None of them is ever deleted: what is at the old remote is out of our reach, and at the new one it is not ours.
     """
+    folders.set_meta(db, remotes.WRITTEN_OFF_KEY, repr(now))
     live = [row[0] for row in db.execute("SELECT file_id FROM remote WHERE state = 'live'")]
     for file_id in live:
         remotes.lose(db, file_id, now=now)

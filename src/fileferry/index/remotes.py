@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fileferry.index import folders
 from fileferry.model import Event, Proof, RemoteFile, RemoteState, RetireReason
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Container
 
+WRITTEN_OFF_KEY = "written_off_at"
 REVIVAL_MARGIN_SECONDS = 900
 TAKEN_BACK = (RetireReason.REMOVED, RetireReason.CHANGED)
 
@@ -133,6 +136,24 @@ def lose(db: sqlite3.Connection, file_id: str, *, now: float) -> None:
             " WHERE folder_id = ?2 AND path = ?3",
             (state, folder_id, path),
         )
+
+
+def found_again(
+    db: sqlite3.Connection, listed: Container[str], *, now: float, delay: float
+) -> list[str]:
+    """Retire what was called lost and is listed after all: its paths have had their bytes sent again. Return the ids.
+
+    Not what was written off because the index has another remote now: nothing of that is ever deleted.
+    """
+    written_off_at = float(folders.meta(db, WRITTEN_OFF_KEY) or "-inf")
+    rows = db.execute(
+        "SELECT id, file_id FROM remote WHERE state = 'lost' AND ended_at > ?", (written_off_at,)
+    ).fetchall()
+    found = [(remote_id, file_id) for remote_id, file_id in rows if file_id in listed]
+    for remote_id, _ in found:
+        db.execute("UPDATE remote SET ended_at = NULL WHERE id = ?", (remote_id,))
+        retire(db, remote_id, RetireReason.RENEWED, folder_id=None, now=now, delay=delay)
+    return [file_id for _, file_id in found]
 
 
 def log_change(
