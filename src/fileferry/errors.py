@@ -98,6 +98,18 @@ class Held(FerryError):
     exit_code = 8
 
 
+class Stuck(FerryError):
+    """A daemon can send nothing before somebody acts.
+
+    Args:
+        exit_code: of what keeps it: a halt, or a refusal.
+    """
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message, hint="`fileferry status` says what continues")
+        self.exit_code = exit_code
+
+
 class DaemonUnreachable(FerryError):
     """A command that needs the daemon found none."""
 

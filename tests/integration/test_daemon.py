@@ -222,3 +222,13 @@ def test_a_pause_holds_everything_back_until_it_is_resumed(it: Ferry) -> None:
         assert it.uploads() == 0
         it.run("resume", check=0)
         eventually(lambda: synced(it, "a.txt"))
+
+
+def test_a_wait_ends_when_nothing_is_sent_before_somebody_acts(it: Ferry) -> None:
+    it.write("a.txt", b"one")
+    it.sync()
+    it.emulator.set_key(it.secret, project="proj_of_somebody_else")
+    it.write("b.txt", b"two")
+    with daemon(it):
+        refused = it.run("wait", check=8)
+        assert "the index belongs to the account" in refused.stderr

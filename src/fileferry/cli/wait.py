@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fileferry.cli.daemon_client import DaemonClient
 from fileferry.cli.text import count
-from fileferry.errors import NotInSync, SomeFailed, UnknownPath
+from fileferry.errors import NotInSync, SomeFailed, Stuck, UnknownPath
 
 TYPE_CHECKING = False  # the real one lives in typing
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def wait_for(
     Raises:
         DaemonUnreachable: nobody is there to wait for.
         NotInSync: the time ran out, or the daemon is paused.
+        Stuck: nothing is sent before somebody acts.
         SomeFailed: some paths are final without an id.
     """
     from base64 import b64encode
@@ -74,6 +75,8 @@ def wait_for(
         raise NotInSync(
             "the daemon is paused, and not everything is in sync", hint="`fileferry resume`"
         )
+    if answer.get("stuck"):  # an older daemon does not know the word
+        raise Stuck(answer["stuck"], exit_code=answer["exit_code"])
     if not answer["complete"]:
         raise NotInSync("the wait ran out before everything was in sync", hint="`fileferry status`")
     if not final_ok:

@@ -16,8 +16,8 @@ from fileferry.daemon.lookout import Lookout
 from fileferry.daemon.progress import Progress
 from fileferry.daemon.readings import Readings
 from fileferry.daemon.survey import Surveyor
-from fileferry.errors import ConfigError
-from fileferry.index import intents
+from fileferry.errors import ConfigError, Held
+from fileferry.index import intents, trust
 from fileferry.index.connection import open_writer
 from fileferry.index.identity import FILE_NAME
 from fileferry.index.writer import InlineWriter, ThreadWriter
@@ -150,7 +150,12 @@ def assemble(
         intents.prune(db, now=now)
         return enlist(db, folders, now=now)
 
-    mirrors = writer.submit(prepare).result()
+    try:
+        mirrors = writer.submit(prepare).result()
+    except Held:
+        # Not the file that it was: until an audit has passed, nothing of it is to be believed, by readers too.
+        writer.submit(trust.distrust).result()
+        raise
     progress = Progress()
     surveyor = Surveyor(os.path.join(state_directory, FILE_NAME), writer, clock.wall)
     lookout = Lookout(

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fileferry.index import entries, horizon
+from fileferry.daemon.enlist import HALT_KEY
+from fileferry.errors import FerryError, Held
+from fileferry.index import entries, folders, horizon, trust
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,11 +33,15 @@ class Arrival:
         complete: everything is in a final state.
         troubled: paths that are final without the present bytes having an id, with the reason.
         paused: nothing is sent now, so waiting makes no sense.
+        stuck: why nothing is sent before somebody acts: a halt by the remote, or its refusal; None: neither.
+        exit_code: what a command that waited ends with then.
     """
 
     complete: bool
     troubled: tuple[tuple[str, str], ...] = ()
     paused: bool = False
+    stuck: str | None = None
+    exit_code: int = 0
 
 
 class Barrier:
@@ -71,15 +77,25 @@ class Barrier:
                     return Arrival(complete=True, troubled=tuple(troubled))
                 if self._engine.paused:
                     return Arrival(complete=False, paused=True)
+                stuck = await self._writer.run(self._stuck)
+                if stuck is not None:
+                    return Arrival(complete=False, stuck=stuck.message, exit_code=stuck.exit_code)
             if deadline is not None and self._clock.monotonic() >= deadline:
                 return Arrival(complete=False)
             await self._clock.sleep(STEP_SECONDS)
+
+    def _stuck(self, db: sqlite3.Connection) -> FerryError | None:
+        liaison = self._engine.liaison
+        halt = folders.meta(db, HALT_KEY) or liaison.halted
+        return liaison.refusal if halt is None else Held(halt)
 
 
 def _look(
     db: sqlite3.Connection, places: Sequence[tuple[int, bytes]]
 ) -> tuple[bool, list[tuple[str, str]]]:
     troubled: list[tuple[str, str]] = []
+    if trust.is_asked(db):
+        return True, []  # an audit may find that ids are gone
     for folder_id, path in places:
         if horizon.is_moving(db, folder_id, path):
             return True, []

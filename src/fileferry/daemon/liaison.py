@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from fileferry.remote.pacing import Pace
 
 GIVE_UP_FAILURES = 4
+GIVE_UP_SECONDS = (
+    90.0  # longer than any limit by the minute asks for: nobody sits and waits for that
+)
 GIVE_UP_SLOWED = 30  # a server that asks to slow down is there, and says how long
 TOO_MANY_REQUESTS = 429
 DELETES_AT_ONCE = 8
@@ -130,6 +133,7 @@ class Liaison:
         failures = 0 if self._contact.pace is None else self._contact.pace.failures
         stuck = self.refusal is not None or self.halted is not None or self.cramped is not None
         slowed = isinstance(self.trouble, RemoteError) and self.trouble.status == TOO_MANY_REQUESTS
+        stuck = stuck or self._contact.open_in_seconds() > GIVE_UP_SECONDS
         return stuck or failures >= (GIVE_UP_SLOWED if slowed else GIVE_UP_FAILURES)
 
     @property

@@ -12,6 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fileferry.plan.settlement import heard
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -52,10 +54,10 @@ def adopt(
     """
     by_kind: dict[tuple[str, int | None, str], list[Claim]] = defaultdict(list)
     for claim in claims:
-        by_kind[(claim.name, claim.size, claim.purpose)].append(claim)
+        by_kind[(heard(claim.name), claim.size, claim.purpose)].append(claim)
     taken: dict[int, RemoteFile] = {}
     for file in sorted(files, key=lambda file: (file.created_at, file.file_id)):
-        alike = by_kind.get((file.name, file.size, file.purpose), [])
+        alike = by_kind.get((heard(file.name), file.size, file.purpose), [])
         if len({claim.content_id for claim in alike}) != 1 or not alike[0].wanted:
             continue
         if file.expires_at is not None and file.expires_at <= server_now + LEAST_LIFE_SECONDS:
