@@ -24,6 +24,7 @@ class Installation:
         self.state = home / "state"
         self.config = home / "config.toml"
         self.base_url = base_url
+        self.user: int | None = None  # None: as whoever runs the tests
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
@@ -73,6 +74,7 @@ class Installation:
         with processes.start(
             self.command,
             [os.fsdecode(arg) for arg in args],
+            user=self.user,
             env={**self.environ, **environ},
             cwd=cwd or self.home,
             stdin=subprocess.DEVNULL if text_input is None else subprocess.PIPE,

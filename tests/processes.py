@@ -28,12 +28,25 @@ _zygotes: list[socket.socket] = []  # none, or the one that is asked
 
 
 def start(
-    program: Sequence[str], args: Sequence[str], *, is_fresh: bool = False, **options: Any
+    program: Sequence[str],
+    args: Sequence[str],
+    *,
+    is_fresh: bool = False,
+    user: int | None = None,
+    **options: Any,
 ) -> subprocess.Popen[str]:
-    """Start a program, which is forked if it is COMMAND or EMULATOR and may be; `options` are those of Popen."""
+    """Start a program, which is forked if it is COMMAND or EMULATOR and may be.
+
+    Args:
+        is_fresh: it may not be forked.
+        user: whom it becomes, with the group of that number and no other.
+        options: of Popen.
+    """
     if _zygotes and not is_fresh and program in (COMMAND, EMULATOR):
-        return _Forked([*program, *args], text=True, **options)
-    return subprocess.Popen([*program, *args], text=True, **options)
+        return _Forked([*program, *args], user, **options)
+    become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    before = [] if user is None else become
+    return subprocess.Popen([*before, *program, *args], text=True, **options)
 
 
 class _Forked(subprocess.Popen[str]):
@@ -43,6 +56,10 @@ class _Forked(subprocess.Popen[str]):
     """
 
     _child_created: bool
+
+    def __init__(self, args: Sequence[str], user: int | None, **options: Any) -> None:
+        self._user = user
+        super().__init__(args, text=True, **options)
 
     def _execute_child(
         self,
@@ -67,6 +84,7 @@ class _Forked(subprocess.Popen[str]):
             "argv": [program[-1], *args[len(program) :]],
             "cwd": os.fspath(cwd or os.getcwd()),
             "env": dict(os.environ if env is None else env),
+            "user": self._user,
         }
         # -1 stands for ours: the three in their order.
         theirs = [

@@ -4,6 +4,7 @@ Started by `processes.py` with the number of a socket. Each message on it asks f
 """
 
 import atexit
+import ctypes
 import gc
 import json
 import os
@@ -16,10 +17,13 @@ from typing import Any
 
 import fileferry
 
+PR_SET_DUMPABLE = 4
 LARGEST_MESSAGE_BYTES = 256 * 1024
 IMPORTED_LATE = (  # by others, when they first use it
-    "anyio._backends._asyncio", "httpcore2", "openai.lib._files", "openai.resources.files", "openai.resources.uploads",
-    "sqlite_utils", "structlog", "tomllib", "uvicorn.loops.asyncio", "uvicorn.protocols.http.h11_impl",
+    "anyio._backends._asyncio", "difflib", "encodings.ascii", "encodings.unicode_escape", "encodings.utf_8_sig",
+    "httpcore2", "openai.lib._files", "openai.lib._uploads", "openai.resources.files",
+    "openai.resources.uploads.uploads", "sqlite_utils", "structlog", "tomllib", "uvicorn.lifespan.off",
+    "uvicorn.loops.asyncio", "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl",
 )  # fmt: skip
 
 
@@ -66,6 +70,14 @@ def fork_for_adoption() -> int:
     return 0
 
 
+def become(user: int) -> None:
+    """Become another user, as a program that was started by that user: with what is its own in /proc."""
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
 class End:
     """The end of a process: after its threads and its exit handlers, but without taking apart all that was imported."""
 
@@ -91,6 +103,8 @@ def main() -> None:
     gc.freeze()  # so that no collection touches, and by that copies, what all share
     wanted = serve(line)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if wanted["user"] is not None:
+        become(wanted["user"])
     os.chdir(wanted["cwd"])
     os.environ.clear()
     os.environ.update(wanted["env"])

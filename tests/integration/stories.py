@@ -23,25 +23,11 @@ class Ferry(Installation):
         self.emulator = emulator
         self.secret = secret
         self.project = f"proj_{secret[3:]}"
-        self.user: int | None = None  # None: as whoever runs the tests
         self.is_fresh = False  # True: never forked, whatever the tests were told
         super().__init__(home, emulator.base_url)
         self.environ["OPENAI_API_KEY"] = secret
         emulator.clear_faults()
         emulator.set_key(secret, project=self.project)
-
-    @property
-    def command(self) -> list[str]:
-        """Return what starts the command, as another user where that was asked for."""
-        if self.user is None:
-            return super().command
-        return [
-            "setpriv",
-            f"--reuid={self.user}",
-            f"--regid={self.user}",
-            "--clear-groups",
-            *super().command,
-        ]
 
     def stored(self) -> list[dict[str, Any]]:
         """Return what this project has at the remote now."""
@@ -102,7 +88,7 @@ def eventually(what: Callable[[], Any], seconds: float = 15.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (answer := what()):
         assert time.monotonic() < deadline, f"{what} never came true"
-        time.sleep(0.05)
+        time.sleep(0.02)
     return answer
 
 

@@ -99,6 +99,7 @@ def test_a_killed_upload_goes_on_where_it_was(tmp_path: Path, slow: EmulatorProc
     assert '"event": "upload_resumed"' in (it.home / "log").read_text()
 
 
+@pytest.mark.slow
 def test_an_upload_whose_hour_is_over_is_begun_again(tmp_path: Path, slow: EmulatorProcess) -> None:
     it = ferry(tmp_path, slow)
     digest = write(it, 8 * MIB)
@@ -112,6 +113,7 @@ def test_an_upload_whose_hour_is_over_is_begun_again(tmp_path: Path, slow: Emula
     assert len(posts(it, "/v1/uploads")) == 2
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_while_it_is_sent_is_sent_anew(
     tmp_path: Path, slow: EmulatorProcess
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_file_that_changes_while_it_is_sent_is_sent_anew(
     assert len(posts(it, "/complete")) == 1
 
 
+@pytest.mark.slow
 def test_what_was_left_of_a_file_that_changed_meanwhile_is_cancelled_whatever_comes_between(
     tmp_path: Path, slow: EmulatorProcess
 ) -> None:
@@ -148,6 +151,7 @@ def test_what_was_left_of_a_file_that_changed_meanwhile_is_cancelled_whatever_co
     assert len(posts(it, "/complete")) == 1
 
 
+@pytest.mark.slow
 def test_an_edit_that_keeps_the_size_and_the_time_is_noticed(
     tmp_path: Path, slow: EmulatorProcess
 ) -> None:
@@ -190,6 +194,7 @@ def test_a_complete_whose_answer_is_lost_leaves_one_file(
     assert len(posts(it, "/complete")) == 1
 
 
+@pytest.mark.slow
 def test_a_complete_that_never_arrived_is_asked_for_again(
     tmp_path: Path, fast: EmulatorProcess
 ) -> None:
@@ -249,6 +254,7 @@ def test_a_refused_purpose_goes_in_one_piece_and_is_not_asked_for_again(
     assert len(posts(it, "/v1/files")) == 2
 
 
+@pytest.mark.slow
 def test_what_fits_no_way_is_rejected_with_the_reason(
     tmp_path: Path, fast: EmulatorProcess
 ) -> None:
@@ -279,6 +285,7 @@ def test_a_retry_asks_again_for_what_was_refused(
     assert len(posts(it, "/v1/uploads")) == 2
 
 
+@pytest.mark.slow
 def test_what_the_line_cannot_carry_in_an_hour_is_not_begun(
     tmp_path: Path, fast: EmulatorProcess
 ) -> None:
@@ -292,6 +299,7 @@ def test_what_the_line_cannot_carry_in_an_hour_is_not_begun(
     assert posts(it, "/v1/uploads") == []
 
 
+@pytest.mark.slow
 def test_small_files_do_not_wait_for_large_ones(tmp_path: Path, slow: EmulatorProcess) -> None:
     it = ferry(tmp_path, slow, remote="concurrency = 1")
     write(it, 24 * MIB, "a.bin")

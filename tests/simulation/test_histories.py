@@ -11,8 +11,8 @@ import pytest
 
 from simulation import story
 
-QUICK, MANY = 10, 500
-GROUP = 10
+QUICK, MANY = 5, 500
+GROUP = 5
 
 
 def play(seeds: range) -> None:
@@ -28,13 +28,13 @@ def test_every_rule_holds_whatever_happens(first: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("first", range(QUICK + 1, MANY + 1, 4 * GROUP))
+@pytest.mark.parametrize("first", range(QUICK + 1, MANY + 1, 8 * GROUP))
 def test_every_rule_holds_over_many_histories(first: int) -> None:
-    play(range(first, first + 4 * GROUP))
+    play(range(first, first + 8 * GROUP))
 
 
 @pytest.mark.parametrize(
-    "seed", [3, pytest.param(17, marks=pytest.mark.slow), pytest.param(40, marks=pytest.mark.slow)]
+    "seed", [17, pytest.param(3, marks=pytest.mark.slow), pytest.param(40, marks=pytest.mark.slow)]
 )
 def test_a_seed_always_tells_the_same_story(seed: int) -> None:
     assert story.play(seed).trace == story.play(seed).trace

@@ -51,16 +51,16 @@ def sweep(failure: Failure, *, stride: int, expires_after_seconds: int | None) -
 
 
 STRIDES = {
-    Failure.REMOTE_FAILS_BEFORE: 29,
-    Failure.REMOTE_FAILS_AFTER: 29,
-    Failure.REMOTE_CRASH_BEFORE: 29,
-    Failure.REMOTE_CRASH_AFTER: 29,
+    Failure.REMOTE_FAILS_BEFORE: 53,
+    Failure.REMOTE_FAILS_AFTER: 53,
+    Failure.REMOTE_CRASH_BEFORE: 53,
+    Failure.REMOTE_CRASH_AFTER: 53,
 }
 
 
 @pytest.mark.parametrize("failure", list(Failure), ids=str)
 def test_a_file_in_parts_survives_whichever_call_fails(failure: Failure) -> None:
-    sweep(failure, stride=STRIDES.get(failure, 389), expires_after_seconds=3_600)
+    sweep(failure, stride=STRIDES.get(failure, 787), expires_after_seconds=3_600)
 
 
 @pytest.mark.slow

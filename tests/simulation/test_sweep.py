@@ -41,16 +41,16 @@ def sweep(failure: Failure, *, stride: int, expires_after_seconds: int | None) -
 
 
 STRIDES = {
-    Failure.REMOTE_FAILS_BEFORE: 13,
-    Failure.REMOTE_FAILS_AFTER: 13,
-    Failure.REMOTE_CRASH_BEFORE: 13,
-    Failure.REMOTE_CRASH_AFTER: 13,
+    Failure.REMOTE_FAILS_BEFORE: 23,
+    Failure.REMOTE_FAILS_AFTER: 23,
+    Failure.REMOTE_CRASH_BEFORE: 23,
+    Failure.REMOTE_CRASH_AFTER: 23,
 }
 
 
 @pytest.mark.parametrize("failure", list(Failure), ids=str)
 def test_it_converges_whichever_call_fails(failure: Failure) -> None:
-    sweep(failure, stride=STRIDES.get(failure, 151), expires_after_seconds=3_600)
+    sweep(failure, stride=STRIDES.get(failure, 307), expires_after_seconds=3_600)
 
 
 @pytest.mark.slow
