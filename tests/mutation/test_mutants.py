@@ -25,7 +25,7 @@ MODULES = (
 SECONDS = 600
 
 CAPPED = "five minutes are reached at the tenth failure: the exponent only must not grow for ever"
-OVERWRITTEN = "every place of the list is written before it is read"
+NO_TIME = "what falls due again at the very moment has had no time yet to fall due again"
 ANY_ORDER = "where the search begins is chance, so which way round it goes is promised to nobody"
 
 ONE_COLUMN = "the row has one column: its first is its last"
@@ -39,7 +39,6 @@ SAVES_TIME = (
 
 _CEILING = "ceiling_seconds: return float(min(CAP_SECONDS, BASE_SECONDS * 2 ** min(failures, 20)))"
 _CEILING_NOW = "return float(min(CAP_SECONDS, BASE_SECONDS * 2 ** min(failures, {})))"
-_STARTS = "latest_starts: starts = [0.0] * len(due) -> starts = [{}] * len(due)"
 
 EQUIVALENT = {
     "plan.reconcile": {
@@ -47,7 +46,9 @@ EQUIVALENT = {
             "no finding gets there, which mypy proves; the case is there for mypy"
         ),
     },
-    "plan.renewals": {_STARTS.format(value): OVERWRITTEN for value in ("1.0", "-1.0")},
+    "plan.renewals": {
+        "_pressing: while again[place][0] <= due_at: -> while again[place][0] < due_at:": NO_TIME,
+    },
     "plan.expiry": {
         "with_nonce: nonce = 1 + (start + step) % width -> nonce = 1 + (start - step) % width": (
             ANY_ORDER

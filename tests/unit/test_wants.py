@@ -24,7 +24,7 @@ def story(tmp_path: Path) -> Iterator[Story]:
 
 def renewals(story: Story) -> list[int]:
     """Return the contents whose renewal would begin now."""
-    due = wants.due(story.db, now=story.now, renew_before=story.now, limit=9, busy=frozenset())
+    due = wants.due(story.db, now=story.now, server_now=story.now, limit=9, busy=frozenset())
     return [want.content_id for want in due if want.renewal]
 
 

@@ -231,9 +231,7 @@ class Engine:
             and ahead.unknown == 0
             and ahead.absent == 0
             and not ahead.audit_asked
-            and not (
-                ahead.renew_at is not None and ahead.renew_at <= await self.liaison.plan.before()
-            )
+            and not (ahead.renew_at is not None and ahead.renew_at <= self.liaison.server_now())
             and not await self._departures.ready(now)
         )
 
@@ -248,7 +246,7 @@ class Engine:
             at - now for at in (ahead.read_at, ahead.send_at, ahead.cancel_at) if at is not None
         ]
         if ahead.renew_at is not None:
-            moments.append(self.liaison.plan.starts_at(ahead.renew_at) - server_now)
+            moments.append(ahead.renew_at - server_now)
         if ahead.delete_at is not None:
             moments.append(ahead.delete_at - now)
         if ahead.absent:

@@ -103,7 +103,6 @@ class Liaison:
             writer=writer,
             clock=clock,
             server_now=self.server_now,
-            log=log,
         )
         self.on_change: Callable[[], None] = lambda: None
         self.room: Callable[[], FerryError | None] = lambda: None
@@ -184,7 +183,7 @@ class Liaison:
         if ahead.cancel_at is not None and ahead.cancel_at <= now:
             await self._tidy()
         due = ahead.send_at is not None and ahead.send_at <= now
-        renew = ahead.renew_at is not None and ahead.renew_at <= await self._renew_before()
+        renew = ahead.renew_at is not None and await self._renewals_have_begun(ahead.renew_at)
         if not (due or renew):
             self.cramped = None
             return
@@ -239,14 +238,14 @@ class Liaison:
         if self._contact.remote is not None:
             await self._contact.remote.aclose()
 
-    async def _renew_before(self) -> float:
-        """Return up to which server second renewals may have to begin now.
+    async def _renewals_have_begun(self, renew_at: float) -> bool:
+        """Say whether renewals may have to begin now, if this is when the first is due.
 
         A clock that is behind would let ids run out. So before the server has told its time, what is due within a day
         is reason enough to ask.
         """
-        before = await self.plan.before()
-        return before if self._contact.knows_time else before + UNSURE_SECONDS
+        unsure = 0.0 if self._contact.knows_time else UNSURE_SECONDS
+        return await self.plan.has_begun(renew_at - unsure)
 
     def _hold_large(self, *, is_held: bool) -> None:
         if self._executor is not None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from fileferry.index.writer import Writer
 
 CHUNK = 128
+LEAST_CHUNK = 16
+CHUNK_SECONDS = 10.0  # what is taken is out of order as soon as something more urgent falls due
 REFUSED_SECONDS = 300.0
 
 
@@ -32,7 +34,7 @@ class Uploads:
 
     Args:
         executor: sends one.
-        plan: says up to when renewals are due.
+        plan: says what is renewed before it is due.
         writer: whom to ask what is due.
         clock: wall time.
         concurrency: how many at once.
@@ -109,13 +111,22 @@ class Uploads:
         queued = [want.content_id for want in (*self._queue, *self._large)]
         busy = frozenset([*self._tasks.values(), *queued])
         now = self._clock.wall()
-        renew_before = await self._plan.before()
+        early = await self._plan.ahead()
+        server_now = self._executor.server_now()
         if self._has_crashed:
             # Its intent may still be open: what became of that upload is for the audit to find out.
             await self._writer.run(lambda db: intents.give_up_others(db, sending=busy, now=now))
             self._has_crashed = False
         due = await self._writer.run(
-            lambda db: wants.due(db, now=now, renew_before=renew_before, limit=CHUNK, busy=busy)
+            lambda db: wants.due(
+                db,
+                now=now,
+                server_now=server_now,
+                limit=chunk_of(self._plan.rate),
+                busy=busy,
+                early_until=early.until,
+                early_share=early.share,
+            )
         )
         for want in due:
             in_parts = self._executor.large.ways.takes_parts(want.key)
@@ -159,3 +170,8 @@ class Uploads:
                 self._start()
         if len(self._queue) < self._concurrency:
             self._wake()
+
+
+def chunk_of(rate: float) -> int:
+    """Return how many to take from the index at once: what can be sent in a few seconds at this rate."""
+    return round(min(max(rate * CHUNK_SECONDS, LEAST_CHUNK), CHUNK))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fileferry.index import entries, parts, trust
+from fileferry.index import entries, intents, parts, trust
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,7 +21,7 @@ class Horizon:
     Args:
         read_at: a path is to be looked at.
         send_at: a content is to be sent.
-        renew_at: an id needs a younger one, in server seconds.
+        renew_at: an id needs a younger one, in server seconds; what was put off is in `send_at`.
         delete_at: an id may be deleted.
         absent: paths that are gone and not yet let go.
         unknown: uploads whose outcome is unknown.
@@ -54,7 +54,9 @@ def look(db: sqlite3.Connection) -> Horizon:
         " WHERE content_id = content.id AND state = 'live') THEN 1 END) FROM content WHERE due_at IS NOT NULL",
         (TRIES,),
     ).fetchone()
-    renew_at = db.execute("SELECT min(renew_at) FROM content WHERE renew_at IS NOT NULL").fetchone()
+    renew_at = db.execute(
+        "SELECT renew_at FROM content WHERE renew_at IS NOT NULL AND due_at IS NULL ORDER BY renew_at LIMIT 1"
+    ).fetchone()
     delete_at = db.execute(
         "SELECT min(delete_at) FROM remote WHERE state IN ('retiring', 'deleting') AND proof = 'proven'"
     ).fetchone()
@@ -62,11 +64,11 @@ def look(db: sqlite3.Connection) -> Horizon:
         "SELECT count(*) FROM entry JOIN folder ON folder.id = entry.folder_id"  # noqa: S608
         f" WHERE absent = 1 AND hold_id IS NULL AND state <> 'kept' AND {_WORKABLE}"
     ).fetchone()[0]
-    unknown = db.execute("SELECT count(*) FROM intent WHERE state = 'unknown'").fetchone()[0]
+    unknown = intents.count_unknown(db)
     return Horizon(
         read_at,
         send_at,
-        renew_at[0],
+        None if renew_at is None else renew_at[0],
         delete_at[0],
         absent,
         unknown,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 REMEMBERED_SECONDS = 86_400.0
 _IN_PARTS = "state = 'open' AND id IN (SELECT intent_id FROM upload WHERE state <> 'completing')"
+_UNKNOWN = "state <> 'closed' AND state = 'unknown'"  # said so that SQLite finds the index of what is not closed
 _COLUMNS = (
     "id, content_id, name, size, purpose, expires_seconds, state, opened_at, begun_at, unknown_at,"
     " absences, closed_at"
@@ -128,7 +129,7 @@ def give_up_others(db: sqlite3.Connection, *, sending: frozenset[int], now: floa
     abandoned = [
         intent_id
         for intent_id, content_id in db.execute(
-            "SELECT id, content_id FROM intent WHERE state = 'open'"
+            "SELECT id, content_id FROM intent WHERE state <> 'closed' AND state = 'open'"
         ).fetchall()
         if content_id not in sending
     ]
@@ -143,7 +144,7 @@ def give_up_others(db: sqlite3.Connection, *, sending: frozenset[int], now: floa
 
 def unknown(db: sqlite3.Connection) -> list[Intent]:
     """Return the intents that only a listing can settle."""
-    rows = db.execute(f"SELECT {_COLUMNS} FROM intent WHERE state = 'unknown' ORDER BY id")  # noqa: S608
+    rows = db.execute(f"SELECT {_COLUMNS} FROM intent WHERE {_UNKNOWN} ORDER BY +id")  # noqa: S608
     return [Intent(*row) for row in rows]
 
 
@@ -158,6 +159,11 @@ def unanswered(db: sqlite3.Connection) -> list[Intent]:
         " AND later.size = given_up.size AND later.purpose = given_up.purpose)"
     )
     return [Intent(*row) for row in rows]
+
+
+def count_unknown(db: sqlite3.Connection) -> int:
+    """Return how many intents only a listing can settle."""
+    return int(db.execute(f"SELECT count(*) FROM intent WHERE {_UNKNOWN}").fetchone()[0])  # noqa: S608
 
 
 def missed(db: sqlite3.Connection, intent_id: int) -> None:

@@ -81,6 +81,7 @@ CREATE TABLE remote (
 ) STRICT;
 CREATE UNIQUE INDEX remote_one_live ON remote (content_id) WHERE state = 'live';
 CREATE INDEX remote_content ON remote (content_id);
+CREATE INDEX remote_expiry ON remote (expires_at) WHERE state = 'live' AND expires_at IS NOT NULL;
 CREATE INDEX remote_leaving ON remote (delete_at) WHERE state IN ('retiring', 'deleting');
 CREATE INDEX remote_removed ON remote (folder_id, retired_at) WHERE reason = 'removed';
 
@@ -145,6 +146,7 @@ CREATE TABLE intent (
 ) STRICT;
 CREATE UNIQUE INDEX intent_one_in_flight ON intent (name, size, purpose) WHERE state <> 'closed';
 CREATE INDEX intent_content ON intent (content_id) WHERE state <> 'closed';
+CREATE INDEX intent_alike ON intent (name, size, purpose);
 CREATE INDEX intent_closed ON intent (closed_at) WHERE state = 'closed';
 
 CREATE TABLE upload (                                      -- large files, sent in parts

@@ -15,67 +15,119 @@ if TYPE_CHECKING:
 ORIGINS = 8
 FAILING_AFTER = 3
 DESPAIR_AFTER = 4
-NEW_SHARE = 0.2
+NEW_SHARE = (
+    0.18  # of the places, for new files: with 80 % of the limit for renewals, that is all of it
+)
+PRESSED_NEW_SHARE = 0.06  # while renewals are late
+LATE_SHARE = 0.25  # of the time between when an id is due and its end
 _SENDABLE = (
     "absent = 0 AND hold_id IS NULL AND state NOT IN ('ignored', 'kept', 'unknown')"
     " AND attachment = 'active' AND halt IS NULL"
 )
+PRESSING_SECONDS = (
+    6 * 3_600.0
+)  # before its end an id that is due goes before others, whose end is further away
+_SETTLED = "NOT EXISTS (SELECT 1 FROM intent WHERE content_id = content.id AND state <> 'closed' AND state = 'unknown')"
+_NOT_PUT_OFF = f"(due_at IS NULL OR due_at <= :now) AND {_SETTLED}"
+# CROSS JOIN: in this order, so that no more rows are looked at than their times make necessary.
+_BY_END = (
+    "SELECT content.id, content.attempts, renew_at, expires_at FROM remote CROSS JOIN content"  # noqa: S608
+    " ON content.id = remote.content_id WHERE remote.state = 'live' AND expires_at <= :end"
+    f" AND renew_at <= :server_now AND {_NOT_PUT_OFF} ORDER BY expires_at LIMIT :reach"
+)
+_BY_TURN = (
+    "SELECT content.id, content.attempts, renew_at, expires_at FROM content CROSS JOIN remote"  # noqa: S608
+    " ON remote.content_id = content.id AND remote.state = 'live'"
+    " WHERE renew_at <= max(:server_now, :until)"
+    " AND (renew_at <= :server_now OR renew_at - :server_now <= :share * (renew_at - created_at))"
+    f" AND {_NOT_PUT_OFF} ORDER BY renew_at LIMIT :reach"
+)
 
 
 def due(
-    db: sqlite3.Connection, *, now: float, renew_before: float, limit: int, busy: frozenset[int]
+    db: sqlite3.Connection,
+    *,
+    now: float,
+    server_now: float,
+    limit: int,
+    busy: frozenset[int],
+    early_until: float = float("-inf"),
+    early_share: float = 0.0,
 ) -> list[Want]:
-    """Return contents to send: renewals that run out first, then new files by waiting time, the small before the large.
+    """Return contents to send: renewals, those that run out first before others; then new files, the one that has
+    waited longest first and then the small before the large.
 
-    Renewals leave a fifth of the places to new files, so that neither waits for ever.
+    A part of the places is for new files, a smaller one while renewals are late; so neither waits for ever.
 
     Args:
         now: wall seconds, for first uploads and retries.
-        renew_before: server seconds; ids whose renewal is due by then are renewed now.
+        server_now: server seconds; ids whose renewal is due by then are renewed.
         limit: at most so many.
         busy: contents that are being sent already.
+        early_until, early_share: what is due until then is renewed too, early by that share of its interval.
     """
     reach = limit + len(busy)
-    renewals = db.execute(
-        "SELECT id, attempts, renew_at FROM content WHERE renew_at <= ? AND (due_at IS NULL OR due_at <= ?)"
-        " AND NOT EXISTS (SELECT 1 FROM intent WHERE content_id = content.id AND state = 'unknown')"
-        " ORDER BY renew_at LIMIT ?",
-        (renew_before, now, reach),
-    ).fetchall()
+    moments = {"now": now, "server_now": server_now, "end": server_now + PRESSING_SECONDS}
+    early = {"until": early_until, "share": early_share}
+    renewals = [
+        *dict.fromkeys(
+            (
+                *db.execute(_BY_END, {**moments, "reach": reach}),
+                *db.execute(_BY_TURN, {**moments, **early, "reach": reach}),
+            )
+        )
+    ]
+    late = any(server_now - row[2] > LATE_SHARE * (row[3] - row[2]) for row in renewals[:1])
     uploads = db.execute(
-        "SELECT id, attempts, NULL, size FROM content WHERE (due_at <= ?1 OR due_at > ?1 + ?2)"
+        "SELECT id, attempts, NULL, size FROM content"  # noqa: S608
+        " WHERE due_at IS NOT NULL AND (due_at <= ?1 OR due_at > ?1 + ?2)"
         " AND NOT EXISTS (SELECT 1 FROM remote WHERE content_id = content.id AND state = 'live')"
-        " AND NOT EXISTS (SELECT 1 FROM intent WHERE content_id = content.id AND state = 'unknown')"
-        " ORDER BY due_at, id LIMIT ?3",
+        f" AND {_SETTLED} ORDER BY due_at, id LIMIT ?3",
         (now, CLOCK_JUMP_SECONDS * 2, reach),
     ).fetchall()
-    uploads.sort(key=lambda row: row[3])
-    kept_free = min(len(uploads), max(1, round(limit * NEW_SHARE)))
-    first = renewals[: max(1, reach - kept_free)]
-    wants: dict[int, Want] = {}
-    for content_id, attempts, renew_at, *_ in (*first, *uploads, *renewals[len(first) :]):
-        if content_id in busy or content_id in wants or len(wants) >= limit:
-            continue
+    renewals = [row for row in renewals if row[0] not in busy]
+    uploads = [row for row in uploads if row[0] not in busy]
+    uploads[1:] = sorted(uploads[1:], key=lambda row: row[3])
+    kept_free = max(1, round(limit * (PRESSED_NEW_SHARE if late else NEW_SHARE)))
+    first = max(1, limit - min(kept_free, len(uploads)))
+    wants: list[Want] = []
+    for content_id, attempts, renew_at, _ in (*renewals[:first], *uploads, *renewals[first:]):
+        if len(wants) >= limit:
+            break
         origins = _origins(db, content_id)
         if not origins:
             _stand_down(db, content_id, renewal=renew_at is not None, now=now)
             continue
         key = contents.key_of(db, content_id)
-        wants[content_id] = Want(content_id, key, attempts, renew_at, origins)
-    return list(wants.values())
-
-
-def renewals_until(db: sqlite3.Connection, until: float) -> list[float]:
-    """Return when renewals are due, in ascending order, up to a moment (server seconds)."""
-    rows = db.execute(
-        "SELECT renew_at FROM content WHERE renew_at <= ? ORDER BY renew_at", (until,)
-    )
-    return [row[0] for row in rows]
+        wants.append(Want(content_id, key, attempts, renew_at, origins))
+    return wants
 
 
 def renewable(db: sqlite3.Connection) -> int:
     """Return how many contents have an id that needs a younger one some day."""
     return int(db.execute("SELECT count(*) FROM content WHERE renew_at IS NOT NULL").fetchone()[0])
+
+
+def renewals_ahead(
+    db: sqlite3.Connection, *, until: float, grain: float
+) -> list[tuple[float, float, int]]:
+    """Return what is to be renewed and not put off, in groups of what is due together and lives about as long.
+
+    Args:
+        until: server seconds; what is due later is left out.
+        grain: how far apart in seconds the first and the last of a group are due, at most.
+
+    Returns:
+        When the last of a group is due (server seconds), how long after it was made, and how many they are.
+    """
+    rows = db.execute(
+        "SELECT max(renew_at), avg(renew_at - created_at), count(*) FROM content CROSS JOIN remote"
+        " ON remote.content_id = content.id AND remote.state = 'live'"
+        " WHERE renew_at <= ?1 AND renew_at > created_at AND due_at IS NULL"
+        " GROUP BY CAST(renew_at / ?2 AS INTEGER), CAST((renew_at - created_at) / 900 AS INTEGER)",
+        (until, grain),
+    )
+    return [(float(row[0]), float(row[1]), int(row[2])) for row in rows]
 
 
 def is_wanted(db: sqlite3.Connection, want: Want) -> bool:
