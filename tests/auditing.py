@@ -1,7 +1,7 @@
 """An audit for tests: an index, a remote that lists what it is told, and the auditor between them."""
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fileferry.daemon.audit import Audit, Auditor
 from fileferry.daemon.logs import Log
@@ -13,9 +13,13 @@ from fileferry.remote.base import Page
 from fileferry.remote.pacing import Pace
 from index_rows import NOW, Story
 
-__all__ = ["LAG", "LIFE", "Scene"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["LAG", "LIFE", "SHOWN", "Scene"]
 
 LAG = 60.0
+SHOWN = LAG + 2.0  # listings show what there is: servers tell their time in whole seconds
 LIFE = 7_000
 
 
@@ -46,8 +50,10 @@ class Shelf:
         self.asked: list[str] = []
         self.is_down = False
         self.repeats_its_last_page = False
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def page(self, after: str | None) -> Page:
+        self.meanwhile()
         if self.is_down:
             raise RemoteUnavailable("not now")
         ids = [file.file_id for file in self.files]

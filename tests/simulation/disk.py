@@ -56,6 +56,7 @@ class Disk:
         changed_at: when a path last changed, wall seconds.
         stands_since: since when there is a file at a path without a gap, virtual seconds.
         troubles: places that are unreadable.
+        on_read: what happens when a file has been read from so many times: a number that counts down, and a call.
     """
 
     def __init__(self, home: str, wall: Callable[[], float], now: Callable[[], float]) -> None:
@@ -69,6 +70,7 @@ class Disk:
         self.away: dict[bytes, str] = {}
         self.changed_at: dict[bytes, float] = {}
         self.stands_since: dict[bytes, float] = {}
+        self.on_read: dict[bytes, list[Any]] = {}
         self._ctimes: dict[tuple[int, int], int] = {}
         self._open: dict[int, bytes] = {}
 
@@ -252,6 +254,15 @@ class Disk:
         """Forget a descriptor."""
         self._open.pop(descriptor, None)
 
+    def was_read(self, path: bytes) -> None:
+        """Have happen what was to happen now that a file has been read from."""
+        trap = self.on_read.get(path)
+        if trap is not None:
+            trap[0] -= 1
+            if trap[0] <= 0:
+                del self.on_read[path]
+                trap[1]()
+
     def path_of(self, path: bytes, dir_fd: int | None = None) -> bytes:
         """Return the absolute path that a call means."""
         return path if dir_fd is None else self._open[dir_fd] + b"/" + path
@@ -335,7 +346,9 @@ class _Seam:
             trouble is not None and trouble.hides
         ):  # an open file outlives a `chmod`, not a broken disk
             raise OSError(trouble.number, os.strerror(trouble.number), path)
-        return os.pread(descriptor, size, offset)
+        found = os.pread(descriptor, size, offset)
+        self._disk.was_read(path)
+        return found
 
     def stat(
         self, path: bytes, *, dir_fd: int | None = None, follow_symlinks: bool = True

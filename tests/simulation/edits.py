@@ -58,23 +58,36 @@ async def empty(scene: Scene) -> None:
 
 
 async def edit_in_flight(scene: Scene) -> None:
-    """Write a file that is large enough to be streamed, and again about when it is being sent."""
+    """Write a file that is large enough to be streamed, and again while it is read or sent."""
     world, path = scene.world, scene.free()
     if path is None or world.loop is None:
         return
-    world.disk.write(path, b"first" * 60_000)
+    first, second = b"first" * 60_000, b"other" * 60_000
+    world.disk.write(path, first)
     scene.mark_later(path, 0.0)
-    folder = next(folder for folder in world.folders if path.startswith(folder.root + b"/"))
-    # At the same stamp but for its change time, so that only the digest can tell.
-    second = b"other" * 60_000
 
     def again() -> None:
-        if world.disk.files.get(path) == b"first" * 60_000 and folder.root not in world.disk.away:
+        if world.disk.files.get(path) == first and scene.can_stand(path):
             world.tell("edited in flight")
             world.disk.write(path, second)
 
-    wait = scene.chance.choice((0.02, 0.05, 0.15, 0.3))
-    world.loop.call_later(folder.settle_seconds + wait, again)
+    world.disk.on_read[path] = [scene.chance.randint(1, 12), again]
+
+
+async def edit_twice(scene: Scene) -> None:
+    """Write a file, and again a moment later, of the same size: its stamp may be the same."""
+    world, path = scene.world, scene.free()
+    if path is None or world.loop is None:
+        return
+    first, second = b"first %d" % scene.chance.randrange(9), b"other %d" % scene.chance.randrange(9)
+    world.disk.write(path, first)
+    scene.mark_later(path, 0.0)
+
+    def again() -> None:
+        if world.disk.files.get(path) == first and scene.can_stand(path):
+            world.disk.write(path, second)
+
+    world.loop.call_later(scene.chance.choice((0.0003, 0.001, 0.002, 0.003)), again)
 
 
 async def replace(scene: Scene) -> None:

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     APPEND = "append"
     EMPTY = "empty"
     EDIT_IN_FLIGHT = "edit in flight"
+    EDIT_TWICE = "edit twice within a tick"
     REPLACE = "replace"
     TOUCH = "touch"
     REMOVE = "remove"
@@ -42,8 +43,10 @@ class Kind(StrEnum):
     FAULT = "fault"
     NO_FAULTS = "no faults"
     BLACKOUT = "blackout"
+    HOLE = "a listing with a hole"
     OTHERS_DELETE = "others delete"
     OTHERS_CREATE = "others create"
+    TWIN = "others send the same at the same time"
     SUSPEND = "suspend"
     NEAR_EXPIRY = "asleep until a renewal"
     CLOCK_FORWARD = "clock forward"
@@ -76,6 +79,7 @@ WEIGHTS: dict[Kind, int] = {
     Kind.APPEND: 3,
     Kind.EMPTY: 2,
     Kind.EDIT_IN_FLIGHT: 3,
+    Kind.EDIT_TWICE: 2,
     Kind.REPLACE: 4,
     Kind.TOUCH: 2,
     Kind.REMOVE: 6,
@@ -97,8 +101,10 @@ WEIGHTS: dict[Kind, int] = {
     Kind.FAULT: 12,
     Kind.NO_FAULTS: 5,
     Kind.BLACKOUT: 2,
+    Kind.HOLE: 2,
     Kind.OTHERS_DELETE: 1,
     Kind.OTHERS_CREATE: 2,
+    Kind.TWIN: 3,
     Kind.SUSPEND: 2,
     Kind.NEAR_EXPIRY: 3,
     Kind.CLOCK_FORWARD: 1,
@@ -108,7 +114,7 @@ WEIGHTS: dict[Kind, int] = {
     Kind.FUSE: 7,
     Kind.RESTART: 2,
     Kind.APPROVE: 3,
-    Kind.DISCARD: 1,
+    Kind.DISCARD: 2,
     Kind.DISK_FULL: 1,
     Kind.DISK_HANGS: 1,
     Kind.RETRY: 1,

@@ -132,17 +132,34 @@ def _leave_out_once(scene: Scene) -> None:
     missed = "SELECT 1 FROM intent WHERE state = 'unknown' AND absences > 0"
     if world.writer.connection.execute(missed).fetchone():
         return
-    orphans = frozenset(scene.witness.truth.orphans(world.writer.connection))
+    leave_out(world, frozenset(scene.witness.truth.orphans(world.writer.connection)))
+
+
+def leave_out(world: World, ids: frozenset[str]) -> None:
+    """Have the next listing leave out some ids."""
+    store: Any = world.emulator.store
     whole = store.page
 
     def page(*args: Any, limit: int, **options: Any) -> Any:
         records = whole(*args, limit=limit, **options)
         if limit > 2:  # a greeting asks for one
             del store.page
-            records = [record for record in records if record.id not in orphans]
+            records = [record for record in records if record.id not in ids]
         return records
 
     store.page = page
+
+
+async def hole(scene: Scene) -> None:
+    """Have the next listing leave out an id that answers for a path."""
+    world = scene.world
+    if world.writer is None or "page" in vars(world.emulator.store):
+        return
+    live = world.writer.connection.execute(
+        "SELECT file_id FROM remote WHERE state = 'live' ORDER BY file_id"
+    ).fetchall()
+    if live:
+        leave_out(world, frozenset(scene.chance.choice(live)))
 
 
 async def others_delete(scene: Scene) -> None:
@@ -160,12 +177,45 @@ async def others_create(scene: Scene) -> None:
     if path is None or not world.disk.files[path]:
         return
     content = world.disk.files[path]
-    name = os.path.basename(path).decode("utf-8", "backslashreplace").lower()
+    name = _sent_name(path)
     expiries = [folder.expires_after_seconds for folder in world.folders]
     with world.as_somebody_else():
         await world.emulator.add_file(
             content, filename=name, expires_after=scene.chance.choice((None, *expiries))
         )
+
+
+async def twin(scene: Scene) -> None:
+    """Lose the answer to an upload, stored or not, while somebody else sends a file of the same name and size."""
+    world, path = scene.world, scene.free()
+    if path is None or world.loop is None:
+        return
+    folder = next(folder for folder in world.folders if path.startswith(folder.root + b"/"))
+    ours, theirs = (
+        b"ours %d" % scene.chance.randrange(999),
+        b"them %d" % scene.chance.randrange(999),
+    )
+    world.disk.write(path, ours)
+    scene.mark_later(path, 0.0)
+    kind = scene.chance.choice((FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER))
+    world.emulator.add_fault(Fault(kind, "POST", "/v1/files"))
+    expiry = scene.chance.choice((None, folder.expires_after_seconds))
+
+    async def send() -> None:
+        with world.as_somebody_else():
+            await world.emulator.add_file(
+                theirs[: len(ours)].ljust(len(ours)),
+                filename=_sent_name(path),
+                expires_after=expiry,
+            )
+
+    loop, wait = world.loop, scene.chance.choice((0.0, 0.3, 1.0))
+    loop.call_later(folder.settle_seconds + wait, lambda: loop.create_task(send()))
+
+
+def _sent_name(path: bytes) -> str:
+    """Return the name that a file is sent under where folders do not say otherwise."""
+    return os.path.basename(path).decode("utf-8", "backslashreplace").lower()
 
 
 async def suspend(scene: Scene) -> None:

@@ -147,6 +147,7 @@ def mend(world: World) -> None:
     world.plan.full_commits = world.plan.slow_work = 0
     world.emulator.clear_faults()
     world.disk.troubles.clear()
+    world.disk.on_read.clear()
     for place in list(world.disk.away):
         world.disk.bring_back(place)
 

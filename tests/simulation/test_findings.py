@@ -252,3 +252,29 @@ def test_one_event_tells_that_a_file_took_the_place_of_a_directory() -> None:
             await it.rest()
 
         it.play(story)
+
+
+def test_an_upload_that_waited_while_the_clock_was_set_does_not_begin_by_the_wrong_time() -> None:
+    with stage(expires_after_seconds=None) as it:
+        it.world.settings = replace(it.world.settings, concurrency=1)
+
+        async def story() -> None:
+            it.write(b"a.txt", b"one")
+            await it.rest()
+            it.world.emulator.add_fault(
+                Fault(FaultKind.STATUS, "POST", "/v1/files", status=503, retry_after=60.0)
+            )
+            it.world.emulator.add_fault(Fault(FaultKind.DROP_AFTER, "POST", "/v1/files"))
+            it.write(b"b.txt", b"two")
+            it.write(b"c.txt", b"three")
+            await asyncio.sleep(30.0)
+            it.world.clock.jumps.append(float(HOUR))
+            it.world.emulator.add_fault(
+                Fault(FaultKind.DROP_BEFORE, "GET", "/v1/files", count=None)
+            )
+            await asyncio.sleep(60.0)
+            mend(it.world)
+            await it.rest()
+            assert it.world.figures.creates == 3
+
+        it.play(story)

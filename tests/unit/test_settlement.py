@@ -3,7 +3,7 @@
 import pytest
 
 from fileferry.model import Proof, RemoteFile
-from fileferry.plan.settlement import Found, Missing, heard, settle
+from fileferry.plan.settlement import Found, Missing, ended_at, heard, settle
 
 OPENED = 10_000
 LIFE = 86_000
@@ -25,14 +25,14 @@ def verdict(
     life: int | None = LIFE,
     listed_after: float = 0.0,
     absences: int = 0,
-    lasted: float = 10_000.0,
+    lasted: float = 200.0,
 ) -> Found | Missing:
+    ended_at = OPENED + lasted
     return settle(
         files,
         opened_at=OPENED,
-        unknown_at=20_000.0,
-        begun_at=20_000.0 - lasted,
-        listed_at=20_000.0 + listed_after,
+        ended_at=ended_at,
+        listed_at=ended_at + listed_after,
         expires_seconds=life,
         absences=absences,
         list_lag_seconds=60.0,
@@ -83,9 +83,11 @@ def test_but_files_of_purpose_batch_expire_by_themselves() -> None:
     [
         pytest.param(0.0, 0, False, id="the first listing proves nothing"),
         pytest.param(999.0, 0, False, id="however late it is"),
-        pytest.param(59.9, 1, False, id="nor do two within the lag"),
-        pytest.param(60.0, 1, True, id="the second one, after the lag, does"),
-        pytest.param(60.0, 9, True, id="and any later one"),
+        pytest.param(
+            61.9, 1, False, id="nor do two within the lag, and the grain of the server's clock"
+        ),
+        pytest.param(62.0, 1, True, id="the second one, after the lag, does"),
+        pytest.param(62.0, 9, True, id="and any later one"),
     ],
 )
 def test_missing_is_final_after_two_listings(
@@ -95,45 +97,32 @@ def test_missing_is_final_after_two_listings(
 
 
 def test_without_a_nonce_a_file_made_after_the_call_was_over_is_somebody_elses() -> None:
-    ours, theirs = (
-        file(created_at=OPENED + 230, life=None),
-        file(created_at=OPENED + 231, life=None),
-    )
+    ours = file(created_at=OPENED + 230, life=None)
+    theirs = file(created_at=OPENED + 231, life=None)
     assert verdict(theirs, life=None, lasted=200.0) == Missing(final=False)
     assert verdict(theirs, ours, life=None, lasted=200.0) == Found(ours, Proof.MATCHED)
 
 
 @pytest.mark.parametrize(
-    "lasted",
+    ("lasted", "expected"),
     [
-        pytest.param(4_501.0, id="longer than any call lasts"),
-        pytest.param(-0.5, id="less than no time"),
-        pytest.param(-3_600.0, id="set back by an hour"),
+        pytest.param(0.0, 0.0, id="no time"),
+        pytest.param(200.0, 200.0, id="some minutes"),
+        pytest.param(4_500.0, 4_500.0, id="the longest that a call may last"),
+        pytest.param(4_501.0, 4_500.0, id="longer than any call lasts"),
+        pytest.param(-0.5, 4_500.0, id="less than no time: the clock was set"),
+        pytest.param(-3_600.0, 4_500.0, id="set back by an hour"),
     ],
 )
-def test_a_clock_that_was_set_during_a_call_cannot_tell_how_long_it_lasted(lasted: float) -> None:
-    last, beyond = (
-        file(created_at=OPENED + 4_530, life=None),
-        file(created_at=OPENED + 4_531, life=None),
-    )
-    assert verdict(last, life=None, lasted=lasted) == Found(last, Proof.MATCHED)
-    assert verdict(beyond, life=None, lasted=lasted) == Missing(final=False)
-
-
-def test_a_call_may_have_lasted_no_time_or_the_longest() -> None:
-    at_once, last = (
-        file(created_at=OPENED + 30, life=None),
-        file(created_at=OPENED + 4_530, life=None),
-    )
-    assert verdict(at_once, life=None, lasted=0.0) == Found(at_once, Proof.MATCHED)
-    assert verdict(file(created_at=OPENED + 31, life=None), life=None, lasted=0.0) == Missing(
-        final=False
-    )
-    assert verdict(last, life=None, lasted=4_500.0) == Found(last, Proof.MATCHED)
+def test_a_call_was_over_after_the_longest_time_where_a_clock_cannot_tell(
+    lasted: float, expected: float
+) -> None:
+    ended = ended_at(opened_at=OPENED, begun_at=50_000.0, unknown_at=50_000.0 + lasted)
+    assert ended == OPENED + expected
 
 
 def test_a_nonce_proves_it_however_late_the_file_was_made() -> None:
-    late = file(created_at=19_000)
+    late = file(created_at=OPENED + 9_000)
     assert verdict(late) == Found(late, Proof.PROVEN)
 
 

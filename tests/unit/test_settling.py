@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from auditing import LAG, LIFE, Scene
+from auditing import LIFE, SHOWN, Scene
 from fileferry.daemon.audit import Audit
 from fileferry.index import intents
 from fileferry.index.connection import open_writer
@@ -101,12 +101,36 @@ def test_an_id_that_the_index_knows_is_nobody_elses_answer(scene: Scene) -> None
     assert scene.remote("file-1") == ("live", "proven", None, content_id)
 
 
-def test_a_listing_from_before_an_answer_was_lost_says_nothing(scene: Scene) -> None:
+def test_a_listing_that_ran_while_an_answer_was_lost_says_nothing(scene: Scene) -> None:
     scene.lost_answer()
     scene.stored()
-    scene.story.now -= 1
+
+    def meanwhile() -> None:
+        scene.story.now += 5
+        intents.give_up(scene.db, 1, now=scene.story.now)
+
+    scene.shelf.meanwhile = meanwhile
     assert scene.audit() == Audit(listed=1, lost=0, settled=0, unsettled=1, halted=False)
     assert scene.outcomes() == [("unknown", None, None)]
+
+
+def test_a_clock_that_was_set_back_since_holds_nothing_up(scene: Scene) -> None:
+    scene.lost_answer()
+    scene.stored()
+    scene.story.now -= 1_000
+    scene.shelf.ahead_seconds = 1_000.0
+    assert scene.audit().settled == 1
+
+
+def test_a_clock_that_was_set_ahead_since_makes_nothing_missing_sooner(scene: Scene) -> None:
+    scene.lost_answer()
+    scene.story.now += 5_000
+    scene.shelf.ahead_seconds = -5_000.0
+    scene.audit()
+    scene.story.now += SHOWN - 1
+    assert scene.audit().unsettled == 1
+    scene.story.now += 1
+    assert scene.audit().unsettled == 0
 
 
 def test_a_listing_of_that_very_moment_does(scene: Scene) -> None:
@@ -121,7 +145,7 @@ def test_two_listings_are_needed_to_call_it_missing(scene: Scene) -> None:
     assert scene.outcomes() == [("unknown", None, None)]
     assert scene.notes.said == []
     assert scene.due_at(content_id) is None
-    scene.story.now += LAG
+    scene.story.now += SHOWN
     assert scene.audit() == Audit(listed=0, lost=0, settled=1, unsettled=0, halted=False)
     assert scene.outcomes() == [("closed", "none", None)]
     assert scene.due_at(content_id) == scene.story.now
@@ -133,14 +157,14 @@ def test_what_was_lost_three_times_waits_an_hour(scene: Scene, failures: int, wa
     content_id = scene.lost_answer()
     scene.db.execute("UPDATE content SET attempts = ?", (failures,))
     scene.audit()
-    scene.story.now += LAG
+    scene.story.now += SHOWN
     scene.audit()
     assert scene.due_at(content_id) == scene.story.now + waits
 
 
 def test_but_a_renewal_no_longer_than_its_id_lives(scene: Scene) -> None:
     content_id = scene.wanted()
-    scene.story.answer(content_id, "file-0", expires_at=int(NOW + LAG) + 1_000)
+    scene.story.answer(content_id, "file-0", expires_at=int(NOW + SHOWN) + 1_000)
     scene.stored("file-0")
     intent_id = intents.open_one(
         scene.db, content_id=content_id, name="a.txt", size=3, purpose="user_data",
@@ -151,7 +175,7 @@ def test_but_a_renewal_no_longer_than_its_id_lives(scene: Scene) -> None:
     scene.db.execute("UPDATE content SET attempts = 3")
     scene.shelf.ahead_seconds = 200.0
     scene.audit()
-    scene.story.now += LAG
+    scene.story.now += SHOWN
     scene.audit()
     assert scene.due_at(content_id) == scene.story.now + (1_000 - 200) / 4
 
@@ -162,7 +186,7 @@ def test_but_a_renewal_no_longer_than_its_id_lives(scene: Scene) -> None:
 def given_up(scene: Scene, life: int | None, *, content: bytes = b"one") -> None:
     scene.lost_answer(content=content, life=life)
     scene.audit()
-    scene.story.now += LAG
+    scene.story.now += SHOWN
     scene.audit()
 
 
@@ -177,9 +201,9 @@ def test_a_file_that_turns_up_late_is_retired(
     scene: Scene, life: int | None, proof: Proof, said: tuple[str, str, str]
 ) -> None:
     given_up(scene, life)
-    scene.story.now -= LAG
+    scene.story.now -= SHOWN
     scene.stored(life=life)
-    scene.story.now += LAG
+    scene.story.now += SHOWN
     assert scene.audit() == Audit(listed=1, lost=0, settled=0, unsettled=0, halted=False)
     assert scene.remote("file-1") == ("retiring", proof, "race", None)
     assert scene.outcomes() == [("closed", "done", "file-1")]
@@ -201,8 +225,9 @@ def test_a_late_file_is_the_answer_to_one_upload(
     scene.story.now += 20
     intents.give_up(scene.db, 1, now=scene.story.now)
     scene.audit()
-    scene.story.now += LAG
+    scene.story.now += SHOWN
     scene.audit()
+    scene.story.now -= 5
     given_up(scene, None, content=b"two")
     scene.story.now = NOW + 50  # by how much clocks may be off: it might be of either
     for file_id in turn_up:

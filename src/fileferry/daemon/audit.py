@@ -115,8 +115,8 @@ class Auditor:
                 unclaimed[_likeness(file)].append(file)
         left = 0
         for intent in unknown:
-            if listed_at < intent.unknown_at:
-                left += 1
+            if listed_at < intent.unknown_at <= self._clock.wall():
+                left += 1  # it was given up while the listing ran
                 continue
             verdict = self._verdict(intent, unclaimed, listed_at)
             if isinstance(verdict, settlement.Found):
@@ -145,9 +145,12 @@ class Auditor:
         return settlement.settle(
             alike,
             opened_at=intent.opened_at,
-            unknown_at=intent.unknown_at,
-            begun_at=intent.begun_at,
-            listed_at=listed_at,
+            ended_at=settlement.ended_at(
+                opened_at=intent.opened_at,
+                begun_at=intent.begun_at,
+                unknown_at=intent.unknown_at,
+            ),
+            listed_at=listed_at + self._remote.skew_seconds(),
             expires_seconds=intent.expires_seconds,
             absences=intent.absences,
             list_lag_seconds=self._list_lag_seconds,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fileferry.daemon.audit import AUDITED_KEY
 from fileferry.errors import CredentialsRefused, RemoteError
 from fileferry.index import folders, intents, trust
+from fileferry.plan import settlement
 
 if TYPE_CHECKING:
     import sqlite3
@@ -95,16 +96,23 @@ class Audits:
 
         unknown, audited, live = await self._writer.run(read)
         now = self._clock.wall()
-        moments = [
-            intent.unknown_at + (self._settings.list_lag_seconds if intent.absences else 0)
-            for intent in unknown
-        ]
+        moments = [now + self._settles_in(intent) for intent in unknown]
         if live:
             last = now if audited is None else float(audited)
             moments.append(min(last, now) + self._settings.check_interval_seconds)
             if audited is None:
                 await self._writer.run(lambda db: folders.set_meta(db, AUDITED_KEY, repr(now)))
         return min(moments, default=now + IDLE_SECONDS) - now
+
+    def _settles_in(self, intent: intents.Intent) -> float:
+        """Return how long to wait before a listing can say more of an upload than the last one did."""
+        if intent.absences == 0:
+            return 0.0
+        ended_at = settlement.ended_at(
+            opened_at=intent.opened_at, begun_at=intent.begun_at, unknown_at=intent.unknown_at
+        )
+        shown_at = settlement.shown_at(ended_at, self._settings.list_lag_seconds)
+        return shown_at - self._contact.server_now()
 
     async def _run(self) -> None:
         try:

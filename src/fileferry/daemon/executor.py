@@ -28,7 +28,7 @@ from fileferry.remote.base import Upload
 if TYPE_CHECKING:
     import random
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fileferry.clock import Clock
     from fileferry.daemon.large import LargeFiles
@@ -62,6 +62,7 @@ class Executor:
         writer: Writer,
         workers: Workers,
         clock: Clock,
+        knows_time: Callable[[], bool],
         random: random.Random,
         mirrors: Mapping[int, Mirror],
         large: LargeFiles,
@@ -73,6 +74,7 @@ class Executor:
         self._writer = writer
         self._workers = workers
         self._clock = clock
+        self._knows_time = knows_time
         self._random = random
         self._mirrors = mirrors
         self.large = large
@@ -151,6 +153,8 @@ class Executor:
         return SourceUnreadable("the disk does not answer", errno=errno.ETIMEDOUT)
 
     async def _send(self, want: Want, opened: Opened) -> None:
+        if not self._knows_time():
+            return  # our clock was set while this one waited: the server is asked for its time before it goes on
         upload, intent_id = await self._record_intent(want, opened)
         if intent_id is None:
             return

@@ -304,6 +304,7 @@ class Liaison:
             writer=writer,
             workers=self._workers,
             clock=clock,
+            knows_time=lambda: self._contact.knows_time,
             random=self._random,
             mirrors=self._mirrors,
             large=large,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CLOCK_SECONDS = 30.0  # how far the estimate of the server's clock may be off
+GRAIN_SECONDS = 2.0  # servers tell their time in whole seconds
 ENOUGH_ABSENCES = 2
 LONGEST_CALL_SECONDS = (
     4_500.0  # the hour that an upload in parts may take, and time to make a file of them
@@ -52,21 +53,19 @@ def settle(
     candidates: Iterable[RemoteFile],
     *,
     opened_at: float,
-    unknown_at: float,
-    begun_at: float,
+    ended_at: float,
     listed_at: float,
     expires_seconds: int | None,
     absences: int,
     list_lag_seconds: float,
 ) -> Found | Missing:
-    """Decide about one intent.
+    """Decide about one intent. Times are server seconds, as far as known: a clock of ours may have been set.
 
     Args:
         candidates: files of the listing with its name, size and purpose that no other record claims.
-        opened_at: when the upload began, server seconds, estimated.
-        unknown_at: when its answer was given up, wall seconds.
-        begun_at: when it began, wall seconds.
-        listed_at: when the listing began, wall seconds; not before `unknown_at`.
+        opened_at: when the upload began.
+        ended_at: when it was over at the latest.
+        listed_at: when the listing began.
         expires_seconds: the life that was sent, nonce and all, or None.
         absences: how many listings missed it before this one.
         list_lag_seconds: how long a new file may be missing from listings.
@@ -78,20 +77,32 @@ def settle(
                 return Found(file, Proof.PROVEN)
     else:
         # Nothing but name, size and time speak for it: a file that was made after our call was over is another's.
-        latest_at = opened_at + _longest_seconds(begun_at, unknown_at)
         eternal = [
             file
             for file in young
             if (file.expires_at is None or file.purpose == "batch")
-            and file.created_at <= latest_at + CLOCK_SECONDS
+            and file.created_at <= ended_at + CLOCK_SECONDS
         ]
         if eternal:
             return Found(min(eternal, key=lambda file: file.created_at), Proof.MATCHED)
-    late_enough = listed_at >= unknown_at + list_lag_seconds
+    late_enough = listed_at >= shown_at(ended_at, list_lag_seconds)
     return Missing(final=late_enough and absences + 1 >= ENOUGH_ABSENCES)
 
 
-def _longest_seconds(begun_at: float, unknown_at: float) -> float:
-    """Return how long a call may have lasted; a clock that was set meanwhile cannot tell."""
+def ended_at(*, opened_at: float, begun_at: float, unknown_at: float) -> float:
+    """Return when an upload was over at the latest, in server seconds.
+
+    Args:
+        opened_at: when it began, server seconds.
+        begun_at: when it began, wall seconds.
+        unknown_at: when its answer was given up, wall seconds. A clock that was set meanwhile cannot tell.
+    """
     lasted = unknown_at - begun_at
-    return min(lasted, LONGEST_CALL_SECONDS) if lasted >= 0.0 else LONGEST_CALL_SECONDS
+    return opened_at + (
+        min(lasted, LONGEST_CALL_SECONDS) if lasted >= 0.0 else LONGEST_CALL_SECONDS
+    )
+
+
+def shown_at(ended_at: float, list_lag_seconds: float) -> float:
+    """Return from when on a listing shows what an upload made, if it made anything; all in server seconds."""
+    return ended_at + list_lag_seconds + GRAIN_SECONDS
