@@ -240,3 +240,30 @@ def test_a_wait_ends_when_nothing_is_sent_before_somebody_acts(it: Ferry) -> Non
     with daemon(it):
         refused = it.run("wait", check=8)
         assert "the index belongs to the account" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_hangup_changes_the_bandwidth_of_what_is_being_sent(it: Ferry) -> None:
+    it.configure(remote='bandwidth = "100KiB"')
+    it.write("large.bin", b"x" * 4 * 1024 * 1024)  # forty seconds at that rate
+    with daemon(it) as process:
+        eventually(lambda: it.json("status")["daemon"]["in_flight"] == 1)
+        it.configure(remote='bandwidth = "0"')
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: synced(it, "large.bin"), 20)
+        assert it.uploads() == 1, "it was not cut off and begun again"
+        assert '"event": "reloading"' not in (it.home / "log").read_text()
+
+
+@pytest.mark.slow
+def test_a_hangup_with_a_broken_configuration_disturbs_nothing(it: Ferry) -> None:
+    it.write("a.txt", b"one")
+    with daemon(it) as process:
+        eventually(lambda: synced(it, "a.txt"))
+        it.config.write_text("[remote")
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: '"reload_failed"' in (it.home / "log").read_text())
+        it.write("b.txt", b"two")
+        eventually(lambda: len(it.names()) == 2)
+        assert '"event": "reloading"' not in (it.home / "log").read_text()
+        assert process.poll() is None

@@ -228,6 +228,7 @@ def connector(
             uploads_per_minute=settings.uploads_per_minute,
             concurrency=settings.concurrency,
             delay=lambda failures: backoff.delay_seconds(failures, jitter.random()),
+            throttle=Throttle(clock, settings.bandwidth_bytes_per_second),
         )
         remote = openai.connect(
             api_key=secret,
@@ -236,7 +237,7 @@ def connector(
             project=settings.project,
             clock=clock,
             offload=workers.run,
-            throttle=Throttle(clock, settings.bandwidth_bytes_per_second),
+            throttle=pace.throttle,
             on_limit=pace.rest,
         )
         return remote, pace

@@ -69,6 +69,7 @@ class Contact:
         self._log = log
         self._drift_seconds = 0.0  # of the wall clock against the monotonic one, when greeted last
         self._not_before = 0.0
+        self._bandwidth: int | None = None  # another than the one that it connects with
         self._has_recalled = False
         self.remote: Remote | None = None
         self.pace: Pace | None = None
@@ -114,6 +115,12 @@ class Contact:
         self.refused = None
         self._not_before = 0.0
 
+    def set_bandwidth(self, bytes_per_second: int) -> None:
+        """Limit all uploads to so many bytes a second; 0 for no limit."""
+        self._bandwidth = bytes_per_second
+        if self.pace is not None:
+            self.pace.throttle.bytes_per_second = bytes_per_second
+
     async def ready(self) -> bool:
         """Connect and greet, once, and again when our clock was set; say whether the remote may be used now."""
         drift = self._drift()
@@ -155,6 +162,8 @@ class Contact:
     async def _greet(self) -> None:
         if self.remote is None:
             self.remote, self.pace = self._connect()
+            if self._bandwidth is not None:
+                self.pace.throttle.bytes_per_second = self._bandwidth
             if self.on_connect is not None:
                 await self.on_connect(self.remote, self.pace)
         assert self.pace is not None

@@ -166,6 +166,10 @@ class Liaison:
         """Return the server's wall clock, as far as known."""
         return self._contact.server_now()
 
+    def set_bandwidth(self, bytes_per_second: int) -> None:
+        """Limit all uploads to so many bytes a second from now on, those under way too; 0 for no limit."""
+        self._contact.set_bandwidth(bytes_per_second)
+
     def retry(self) -> None:
         """Somebody asks to try again now: forget refusals and waits."""
         self._contact.retry()
@@ -286,7 +290,7 @@ class Liaison:
 
         writer, clock, log, settings = self._writer, self._clock, self._log, self._settings
         of_folders = [mirror.folder for mirror in self._mirrors.values()]
-        ways = Ways(writer=writer, clock=clock, settings=settings)
+        ways = Ways(writer=writer, clock=clock, settings=settings, throttle=pace.throttle)
         large = LargeFiles(
             remote=remote,
             pace=pace,

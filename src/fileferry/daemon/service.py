@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,8 @@ class Service:
         self._started_at = clock.wall()
         self._stopping = False
         self.interrupted = False
-        self._reloading = False
+        self._config: Config | None = None
+        self._reloading: asyncio.Task[None] | None = None
         self._engine: Engine | None = None
         self._watcher: Watcher | None = None
         self._patience = Patience()
@@ -79,6 +81,7 @@ class Service:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         config = self._load()
         while True:
+            self._config = config
             self._patience = Patience(float("inf"), self._disk_changed)
             lock = self._lock(config.state.directory)
             try:
@@ -94,7 +97,7 @@ class Service:
                 lock.close()
             if self._stopping:
                 return
-            config = self._reloaded(config)
+            config = self._reloaded()
 
     def _lock(self, state_directory: str) -> Lock:
         """Lock the state; a command that holds it for a moment is waited for, a daemon is not."""
@@ -107,8 +110,10 @@ class Service:
                     raise
                 time.sleep(LOCK_STEP_SECONDS)  # no loop runs yet
 
-    def _reloaded(self, before: Config) -> Config:
-        self._reloading = False
+    def _reloaded(self) -> Config:
+        """Read the configuration again; keep the one that is in use where the new one cannot be used."""
+        before = self._config
+        assert before is not None, "set before anything runs"
         try:
             return self._load()
         except FerryError as error:
@@ -238,10 +243,33 @@ class Service:
         self._stop()
 
     def _reload(self) -> None:
-        self._reloading = True
         self._notifier.reloading(int(self._clock.monotonic() * 1e6))
-        if self._engine is not None:
-            self._engine.stop()
+        if self._reloading is None:
+            self._reloading = asyncio.get_running_loop().create_task(self._take_up())
+            self._reloading.add_done_callback(self._taken_up)
+
+    async def _take_up(self) -> None:
+        """Apply a changed configuration: its bandwidth at once, anything else with a new engine."""
+        before, engine = self._config, self._engine
+        assert before is not None
+        assert engine is not None
+        after = await asyncio.to_thread(
+            self._reloaded
+        )  # a mount that hangs may keep it for seconds
+        bandwidth = after.remote.bandwidth_bytes_per_second
+        remote = replace(before.remote, bandwidth_bytes_per_second=bandwidth)
+        if (after.remote, after.state, after.folders) != (remote, before.state, before.folders):
+            engine.stop()
+            return
+        engine.liaison.set_bandwidth(bandwidth)
+        self._config = after
+        self._log.info("reloaded", bandwidth=bandwidth)
+        self._notifier.ready()
+
+    def _taken_up(self, task: asyncio.Task[None]) -> None:
+        self._reloading = None
+        if not task.cancelled() and task.exception() is not None:
+            self._log.error("reload_crashed", exc_info=task.exception())
 
     def _status_line(self, db: sqlite3.Connection) -> str:
         tally = horizon.tally(db)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fileferry.clock import Clock
     from fileferry.index.writer import Writer
     from fileferry.model import ContentKey, RemoteSettings
+    from fileferry.remote.bandwidth import Throttle
 
 REFUSED_KEY = (
     "no_parts"  # and the endpoint: purposes that it takes no parts for, and when it said so
@@ -33,13 +34,17 @@ class Ways:
 
     Args:
         writer, clock: collaborators.
-        settings: the threshold, the bandwidth, the endpoint.
+        settings: the threshold, the endpoint.
+        throttle: the bandwidth, which may change.
     """
 
-    def __init__(self, *, writer: Writer, clock: Clock, settings: RemoteSettings) -> None:
+    def __init__(
+        self, *, writer: Writer, clock: Clock, settings: RemoteSettings, throttle: Throttle
+    ) -> None:
         self._writer = writer
         self._clock = clock
         self._settings = settings
+        self._throttle = throttle
         self._refused: dict[str, float] = {}
         self._is_recalled = False
         self._measured: tuple[float, float] | None = None  # bytes a second, and when
@@ -77,7 +82,7 @@ class Ways:
         """
         if key.purpose in self._refused:
             raise no_way(key)
-        limit = self._settings.bandwidth_bytes_per_second
+        limit = self._throttle.bytes_per_second
         if not plan.fits(key.size, limit):
             raise too_slow(key.size, limit, "is what [remote] bandwidth allows")
 
@@ -92,7 +97,7 @@ class Ways:
 
     def _rate(self) -> float:
         """Return the rate to expect: the limit, or what was found too slow of late; 0: nothing is known."""
-        limit = float(self._settings.bandwidth_bytes_per_second)
+        limit = float(self._throttle.bytes_per_second)
         if self._measured is None:
             return limit
         rate, at = self._measured

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fileferry.errors import OutcomeUnknown, RemoteError, RemoteUnavailable
+from fileferry.remote.bandwidth import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -133,6 +134,7 @@ class Pace:
         uploads_per_minute: the published limit; 0 for no limits at all.
         concurrency: uploads at once, at most.
         delay: seconds to wait after n failures in a row.
+        throttle: limits the bytes a second of all uploads; without one there is no limit.
     """
 
     def __init__(
@@ -142,6 +144,7 @@ class Pace:
         uploads_per_minute: int,
         concurrency: int,
         delay: Callable[[int], float],
+        throttle: Throttle | None = None,
     ) -> None:
         self._clock = clock
         self._uploads = Lane(uploads_per_minute)
@@ -153,6 +156,7 @@ class Pace:
         self._slots = Slots(concurrency)
         self._probe = asyncio.Lock()
         self.delay_seconds = delay
+        self.throttle = throttle or Throttle(clock, 0)
         self.failures = 0
         self._closed_until = 0.0
         self.last_error: RemoteError | None = None
