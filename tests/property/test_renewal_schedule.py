@@ -127,7 +127,7 @@ def test_after_a_sleep_those_that_still_live_are_renewed_in_the_order_of_their_n
     fleet = Fleet(4)
     fleet.add([7 * DAY] * 400)
     fleet.live(2 * HOUR)
-    fleet.clock.now += 6 * DAY - 2 * HOUR  # all are due, the first have 24 hours left
+    fleet.clock.now += 6 * DAY  # all are due, the first have 22 hours left
     fleet.add([HOUR] * 8)
     expect(fleet.live(2 * HOUR), per_minute=4)
 

@@ -95,6 +95,59 @@ def test_but_by_a_retry(story: Story) -> None:
     assert renewals(story) == [content_id]
 
 
+def test_what_lies_ahead_is_told_in_groups_of_what_is_due_together_and_lives_alike(
+    story: Story,
+) -> None:
+    for number, (due_in, life) in enumerate([(10, 3_600), (50, 3_600), (20, 86_400), (4_000, 10)]):
+        content_id = story.read(b"%d" % number, b"%d" % number)
+        story.answer(content_id, f"file-{number}", expires_at=int(NOW) + life)
+        contents.plan_renewal(story.db, content_id, NOW + due_in)
+        created_at = NOW + due_in - life + 900  # so that it was due 900 s before its end
+        story.db.execute(
+            "UPDATE remote SET created_at = ? WHERE content_id = ?", (created_at, content_id)
+        )
+    assert wants.renewable(story.db) == 4
+    base = NOW - NOW % 100  # where a grain begins
+    ahead = wants.renewals_ahead(story.db, until=NOW + 3_000, grain=100.0)
+    assert base == NOW
+    assert sorted(ahead) == [(NOW + 20, 85_500.0, 1), (NOW + 50, 2_700.0, 2)]
+
+
+def test_what_was_put_off_does_not_lie_ahead(story: Story) -> None:
+    content_id = near_its_end(story)
+    contents.plan_renewal(story.db, content_id, NOW + 1)
+    assert len(wants.renewals_ahead(story.db, until=NOW + 1, grain=60.0)) == 1
+    wants.put_off(story.db, content_id, until=NOW + 300, error="refused")
+    assert wants.renewals_ahead(story.db, until=NOW + 1, grain=60.0) == []
+
+
+def test_early_is_only_what_is_due_soon_and_by_no_more_than_a_share_of_its_interval(
+    story: Story,
+) -> None:
+    content_id = story.read(b"a.txt", b"one")
+    story.answer(content_id, "file-1", expires_at=int(NOW) + 3_600)
+    contents.plan_renewal(story.db, content_id, NOW + 2_700)
+    story.now += 2_430  # a tenth of its interval before it is due
+
+    def chosen(until: float, share: float) -> bool:
+        return bool(
+            wants.due(
+                story.db,
+                now=story.now,
+                server_now=story.now,
+                limit=9,
+                busy=frozenset(),
+                early_until=until,
+                early_share=share,
+            )
+        )
+
+    assert chosen(NOW + 2_700, 0.1)
+    assert not chosen(NOW + 2_699, 0.1)
+    assert not chosen(NOW + 2_700, 0.09)
+    assert not chosen(float("-inf"), 1.0)
+
+
 def test_the_life_that_is_left_is_that_of_the_id_that_answers(story: Story) -> None:
     content_id = near_its_end(story)
     assert wants.life_left(story.db, content_id, server_now=NOW + 100) == 800

@@ -15,18 +15,16 @@ if TYPE_CHECKING:
 ORIGINS = 8
 FAILING_AFTER = 3
 DESPAIR_AFTER = 4
-NEW_SHARE = (
-    0.18  # of the places, for new files: with 80 % of the limit for renewals, that is all of it
-)
-PRESSED_NEW_SHARE = 0.06  # while renewals are late
+# Of the places, for new files: with 80 % of the limit for renewals, that is all of it; and less while those are late.
+NEW_SHARE = 0.18
+PRESSED_NEW_SHARE = 0.06
 LATE_SHARE = 0.25  # of the time between when an id is due and its end
 _SENDABLE = (
     "absent = 0 AND hold_id IS NULL AND state NOT IN ('ignored', 'kept', 'unknown')"
     " AND attachment = 'active' AND halt IS NULL"
 )
-PRESSING_SECONDS = (
-    6 * 3_600.0
-)  # before its end an id that is due goes before others, whose end is further away
+# So long before its end an id that is due goes before others, whose end is further away.
+PRESSING_SECONDS = 6 * 3_600.0
 _SETTLED = "NOT EXISTS (SELECT 1 FROM intent WHERE content_id = content.id AND state <> 'closed' AND state = 'unknown')"
 _NOT_PUT_OFF = f"(due_at IS NULL OR due_at <= :now) AND {_SETTLED}"
 # CROSS JOIN: in this order, so that no more rows are looked at than their times make necessary.
@@ -69,14 +67,9 @@ def due(
     reach = limit + len(busy)
     moments = {"now": now, "server_now": server_now, "end": server_now + PRESSING_SECONDS}
     early = {"until": early_until, "share": early_share}
-    renewals = [
-        *dict.fromkeys(
-            (
-                *db.execute(_BY_END, {**moments, "reach": reach}),
-                *db.execute(_BY_TURN, {**moments, **early, "reach": reach}),
-            )
-        )
-    ]
+    by_end = db.execute(_BY_END, {**moments, "reach": reach})
+    by_turn = db.execute(_BY_TURN, {**moments, **early, "reach": reach})
+    renewals = list(dict.fromkeys((*by_end, *by_turn)))
     late = any(server_now - row[2] > LATE_SHARE * (row[3] - row[2]) for row in renewals[:1])
     uploads = db.execute(
         "SELECT id, attempts, NULL, size FROM content"  # noqa: S608
