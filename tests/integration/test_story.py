@@ -317,3 +317,12 @@ def test_the_views_are_what_other_programs_were_promised(it: Ferry) -> None:
         ("b.txt", "live", f'["{root}/b.txt"]'),
         ("caf\\xe9.txt", "live", f'["{root}/caf\\\\xe9.txt"]'),
     ]
+
+
+def test_a_sync_soon_after_another_asks_nothing_even_of_ids_that_end_today(it: Ferry) -> None:
+    it.configure(expires_after="2h")
+    it.write("a.txt", b"one")
+    it.sync()
+    asked = len(it.emulator.requests())
+    it.sync()
+    assert len(it.emulator.requests()) == asked

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from fileferry.remote.pacing import Pace
 
 ACCOUNT_KEY = "account"
+COMPARED_KEY = "clock_compared_at"
+COMPARED_SECONDS = 600.0
+RIGHT_SECONDS = 60.0
 REFUSED_SECONDS = 300.0
 LEAST_WAIT_SECONDS = 0.05
 JUMP_SECONDS = 5.0
@@ -71,6 +74,9 @@ class Contact:
         self._not_before = 0.0
         self._bandwidth: int | None = None  # another than the one that it connects with
         self._has_recalled = False
+        self._compared: str | None = (
+            None  # when our clock was last found right, wall seconds; None: not asked for yet
+        )
         self.remote: Remote | None = None
         self.pace: Pace | None = None
         self.on_connect: Callable[[Remote, Pace], Awaitable[None]] | None = None
@@ -89,6 +95,20 @@ class Contact:
     def knows_time(self) -> bool:
         """Say whether the server has told its time since this process began, and since our clock was set last."""
         return self.is_greeted and not self._was_set(self._drift())
+
+    async def trusts_clock(self) -> bool:
+        """Say whether our clock is right enough to say when an id runs out.
+
+        Either the server has told its time, or it did to a process that ended a moment ago and found ours right: a
+        clock that went back since, unnoticed, went back by less than the shortest time that is left for a renewal.
+        """
+        if self.is_greeted:
+            return self.knows_time
+        if self._compared is None:
+            self._compared = await self._writer.run(lambda db: folders.meta(db, COMPARED_KEY)) or ""
+        if not self._compared:
+            return False
+        return 0.0 <= self._clock.wall() - float(self._compared) <= COMPARED_SECONDS
 
     @property
     def is_resting(self) -> bool:
@@ -173,7 +193,14 @@ class Contact:
             await self._recall_minute(self.pace)
         text = ", ".join(part for part in (account.organization, account.project) if part)
         self.account = text or None
-        await self._writer.run(lambda db: _pin_account(db, text))
+        now, skew = self._clock.wall(), self.remote.skew_seconds()
+        compared = repr(now) if abs(skew) <= RIGHT_SECONDS else None
+
+        def record(db: sqlite3.Connection) -> None:
+            _pin_account(db, text)
+            folders.set_meta(db, COMPARED_KEY, compared)
+
+        await self._writer.run(record)
 
     async def _recall_minute(self, pace: Pace) -> None:
         """Keep the limit over a restart: what was sent a moment ago counts. After the greeting, which told the time."""

@@ -248,7 +248,7 @@ class Liaison:
         A clock that is behind would let ids run out. So before the server has told its time, what is due within a day
         is reason enough to ask.
         """
-        unsure = 0.0 if self._contact.knows_time else UNSURE_SECONDS
+        unsure = 0.0 if await self._contact.trusts_clock() else UNSURE_SECONDS
         return await self.plan.has_begun(renew_at - unsure)
 
     def _hold_large(self, *, is_held: bool) -> None:
