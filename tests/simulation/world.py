@@ -151,6 +151,8 @@ class World:
                 self.object("the engine goes on", repr(error))
                 return
             self.expected_errors -= 1
+            if writer is not None:
+                self.figures.lost_answers += writer.count_open_intents()
             self.tell(f"ended by {error!r}")
         except Exception as error:  # noqa: BLE001 - whatever it is, this history has failed by it
             place = traceback.extract_tb(error.__traceback__)[-1]

@@ -120,6 +120,9 @@ class Executor:
         finally:
             if not opened.is_in_memory:
                 closing = asyncio.ensure_future(self._workers.run_apart(opened.close))
+                closing.add_done_callback(
+                    _whatever
+                )  # what was only read is whole, however it is closed
                 await asyncio.wait({closing}, timeout=ANSWER_SECONDS)
 
     async def delete(self, item: Leaving) -> None:
@@ -262,3 +265,9 @@ class Executor:
 def _close_late(opening: asyncio.Future[Opened | SourceError]) -> None:
     if not opening.cancelled() and isinstance(opened := opening.result(), Opened):
         opened.close()
+
+
+def _whatever(task: asyncio.Future[None]) -> None:
+    """Take note of how a task ended, and do nothing about it."""
+    if not task.cancelled():
+        task.exception()
