@@ -169,7 +169,7 @@ class Executor:
             await self._results.moved(want, intent_id, error)
             return
         except OutcomeUnknown as error:
-            await self._results.give_up(want, intent_id, error, opened)
+            await self._lost_answer(want, intent_id, error, opened)
             raise
         except RemoteError as error:
             await self._results.failed(want, intent_id, error, opened)
@@ -201,6 +201,18 @@ class Executor:
             bytes=want.key.size,
             ms=round((self._clock.monotonic() - began) * 1000),
         )
+
+    async def _lost_answer(
+        self, want: Want, intent_id: int, error: OutcomeUnknown, opened: Opened
+    ) -> None:
+        """Record that an answer was lost; bytes that are no version of the file must not be adopted later."""
+        try:
+            if not opened.is_in_memory:
+                await self._workers.run_apart(opened.verify, want.key.digest)
+        except SourceError as moved:
+            await self._results.torn(want, intent_id, moved)
+        else:
+            await self._results.give_up(want, intent_id, error, opened)
 
     async def _transmit(
         self, want: Want, opened: Opened, upload: Upload, intent_id: int

@@ -129,6 +129,17 @@ class Results:
         await self._writer.run(record)
         self._log.warning("outcome_unknown", path=opened.shown, error=error.message)
 
+    async def torn(self, want: Want, intent_id: int, error: SourceError) -> None:
+        """Its answer was lost, and what was sent is nobody's version: if it turns up it goes, and is never adopted."""
+        now = self._clock.wall()
+
+        def record(db: sqlite3.Connection) -> None:
+            intents.give_up(db, intent_id, now=now)
+            intents.close(db, intent_id, "none", now=now)
+
+        await self._writer.run(record)
+        await self.look_again(want, error)
+
     async def moved(self, want: Want, intent_id: int, error: SourceError) -> None:
         """The file moved before all of it was sent: nothing was stored, and it is read again."""
         now = self._clock.wall()
