@@ -199,8 +199,9 @@ def test_many_that_vanish_at_once_halt_until_it_is_accepted(it: Ferry) -> None:
     sent = it.uploads()
     for number in range(5):
         delete_behind_our_back(it, it.file_id(f"{number}.txt"))
-    (it.folder / "7.txt").unlink()
     until_halted(it)
+    (it.folder / "7.txt").unlink()
+    it.sync(check=8)
     assert it.uploads() == sent
     assert len(it.ids()) == 3  # nothing was deleted either
     it.run("accept", "remote", check=0)
