@@ -52,6 +52,7 @@ def assert_every_part_went_once(it: Ferry) -> None:
     assert len(posts(it, "/parts")) == SIZE // (2 * MIB)
 
 
+@pytest.mark.slow
 def test_a_daemon_that_is_stopped_lets_the_parts_under_way_end_and_begins_no_other(
     tmp_path: Path, line: EmulatorProcess
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_sync_that_is_interrupted_goes_on_with_the_next(
     assert_every_part_went_once(it)
 
 
+@pytest.mark.slow
 def test_a_pause_begins_no_further_part_and_resume_goes_on(
     tmp_path: Path, line: EmulatorProcess
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_pause_begins_no_further_part_and_resume_goes_on(
     assert_every_part_went_once(it)
 
 
+@pytest.mark.slow
 def test_status_says_how_far_it_is(tmp_path: Path, line: EmulatorProcess) -> None:
     it = ferry(tmp_path, line)
     with daemon(it):
@@ -113,6 +116,7 @@ def test_status_says_how_far_it_is(tmp_path: Path, line: EmulatorProcess) -> Non
         assert json.loads(it.run("status", "--json", check=0).stdout)["daemon"]["sending"] == []
 
 
+@pytest.mark.slow
 def test_a_line_that_was_cut_costs_the_parts_under_way(tmp_path: Path) -> None:
     data, port = tmp_path / "data", 0
     with EmulatorProcess(data=data, bandwidth=1.5 * MIB) as before:
@@ -135,6 +139,7 @@ def test_a_line_that_was_cut_costs_the_parts_under_way(tmp_path: Path) -> None:
                 assert [file["bytes"] for file in it.stored()] == [SIZE]
 
 
+@pytest.mark.slow
 def test_a_used_up_quota_rests_and_says_so(tmp_path: Path, line: EmulatorProcess) -> None:
     it = ferry(tmp_path, line)
     line.add_fault(
