@@ -42,15 +42,25 @@ def _has_room(directory: str) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Share out the tests of every save; what somebody chose has begun before workers would have."""
+    """Share out the tests of every save; what somebody chose has begun before workers would have.
+
+    One more worker than processors: many tests wait for something, most of the time.
+    """
     is_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     is_for_every_save = is_all and config.option.markexpr.startswith("not slow")
-    return (os.cpu_count() or 1) if is_for_every_save and not config.getoption("thorough") else 0
+    return (
+        (os.cpu_count() or 1) + 1 if is_for_every_save and not config.getoption("thorough") else 0
+    )
+
+
+@pytest.fixture(scope="session")
+def is_thorough(pytestconfig: pytest.Config) -> bool:
+    return bool(pytestconfig.getoption("thorough"))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forked_processes(pytestconfig: pytest.Config) -> Iterator[None]:
-    with contextlib.nullcontext() if pytestconfig.getoption("thorough") else processes.forking():
+def forked_processes(is_thorough: bool) -> Iterator[None]:
+    with contextlib.nullcontext() if is_thorough else processes.forking():
         yield
 
 

@@ -84,6 +84,7 @@ def test_a_damaged_index_is_refused_then_set_aside_and_its_files_are_matched(
     assert (it.state / "index.db").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_what_more_than_one_content_may_have_been_sent_as_is_sent_again(
     it: Installation, emulator: EmulatorProcess
 ) -> None:

@@ -110,7 +110,7 @@ def test_a_daemon_whose_disk_is_full_sends_nothing_and_goes_on_by_itself(it: Fer
         trouble = eventually(lambda: it.json("status")["daemon"]["trouble"])
         assert "cannot be written" in trouble
         sent = it.uploads()
-        time.sleep(2)
+        time.sleep(1)
         assert it.uploads() == sent, "an id could be lost"
         assert process.poll() is None
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, before)
@@ -182,6 +182,7 @@ def test_a_daemon_refuses_a_damaged_index_and_leaves_it_as_it_is(it: Ferry) -> N
     assert path.read_bytes() == broken
 
 
+@pytest.mark.slow
 def test_a_daemon_copies_its_index_and_the_copy_is_whole_and_as_private(it: Ferry) -> None:
     it.write("a.txt", b"alpha")
     it.sync()

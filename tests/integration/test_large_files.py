@@ -168,6 +168,7 @@ def test_an_edit_that_keeps_the_size_and_the_time_is_noticed(
         eventually(lambda: [file["sha256"] for file in it.stored()] == [digest], 30)
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_is_sent_again_and_no_other(
     tmp_path: Path, fast: EmulatorProcess
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_daemon_that_is_stopped_lets_the_parts_under_way_end_and_begins_no_oth
     assert_every_part_went_once(it)
 
 
+@pytest.mark.slow
 def test_a_sync_that_is_interrupted_goes_on_with_the_next(
     tmp_path: Path, line: EmulatorProcess
 ) -> None:

@@ -37,14 +37,9 @@ def calls(it: Ferry, size: int) -> int:
     )
 
 
-@pytest.mark.parametrize("expires_after", ["7d", pytest.param("never", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "size",
-    [
-        pytest.param(1_000, id="in one piece"),
-        pytest.param(4 * MIB, id="in parts", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("expires_after", ["7d", "never"])
+@pytest.mark.parametrize("size", ENDINGS, ids=["in one piece", "in parts"])
 def test_a_listing_does_not_take_what_a_second_try_is_just_making(
     tmp_path: Path, emulator: EmulatorProcess, size: int, expires_after: str
 ) -> None:

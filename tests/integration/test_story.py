@@ -3,6 +3,8 @@
 import os
 import shutil
 import sysconfig
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -220,8 +222,16 @@ def delete_behind_our_back(it: Ferry, file_id: str) -> None:
     connection.close()
 
 
+def attempts(seconds: float = 15.0) -> Iterator[None]:
+    """Try for a while: an audit comes when its interval has passed, however quick a sync is."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        yield
+        time.sleep(0.1)
+
+
 def until_resent(it: Ferry, lost: str) -> str:
-    for _ in range(10):
+    for _ in attempts():
         it.sync()
         if it.file_id("a.txt") != lost:
             return it.file_id("a.txt")
@@ -229,14 +239,14 @@ def until_resent(it: Ferry, lost: str) -> str:
 
 
 def until_halted(it: Ferry) -> None:
-    for _ in range(10):
+    for _ in attempts():
         if it.run("sync").returncode == 8:
             return
     raise AssertionError("it never halted")
 
 
 def until_synced(it: Ferry, count: int) -> None:
-    for _ in range(10):
+    for _ in attempts():
         it.run("sync")
         if list(it.states().values()) == ["synced"] * count:
             return
