@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fileferry.cli.outcome import report
 from fileferry.clock import SystemClock
-from fileferry.daemon.assembly import assemble, connector, open_index
+from fileferry.daemon.assembly import assemble, close_index, connector, open_index
 from fileferry.daemon.logs import Log
 from fileferry.daemon.outcome import outcome_of
 from fileferry.daemon.workers import ThreadWorkers
@@ -51,7 +51,7 @@ def sync_here(config: Config, context: Context, *, now: bool, as_json: bool, ver
         interrupted = asyncio.run(_drain(engine, writer, context, now=now))
         outcome = writer.submit(lambda db: outcome_of(db, engine, now=clock.wall())).result()
     finally:
-        writer.close()
+        close_index(writer, config.state.directory)
         workers.close()
     if interrupted:
         raise KeyboardInterrupt

@@ -76,7 +76,7 @@ def require_owner(directory: str) -> None:
 
 
 def _perform_here(config: Config, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    from fileferry.daemon.assembly import open_index
+    from fileferry.daemon.assembly import close_index, open_index
     from fileferry.daemon.commands import COMMANDS
 
     command = COMMANDS[name]
@@ -88,7 +88,7 @@ def _perform_here(config: Config, name: str, arguments: Mapping[str, Any]) -> di
         writer.submit(partial(_detach, wanted=config.folders)).result()
         return writer.submit(lambda db: command(db, arguments, now)).result()
     finally:
-        writer.close()
+        close_index(writer, config.state.directory)
 
 
 def _pin(db: sqlite3.Connection, config: Config) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fileferry.cli.text import count
 from fileferry.clock import SystemClock
-from fileferry.daemon import backups
+from fileferry.daemon import backups, custody
 from fileferry.errors import FerryError, Held, IndexDamaged, RemoteError
 from fileferry.index.identity import FILE_NAME
 
@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=directory) as scratch:
             result = _fill(config, context, scratch, copy, files, skew)
             fresh = os.path.join(scratch, FILE_NAME)
+            custody.unmark(directory)  # it says how far the old one had come
             aside = backups.put_in_place(fresh, directory, SystemClock().wall())
         share(directory, config.state.group)
     finally:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from fileferry.clock import SystemClock
-from fileferry.daemon.assembly import assemble, connector, open_index
+from fileferry.daemon.assembly import assemble, close_index, connector, open_index
 from fileferry.daemon.logs import Log
 from fileferry.daemon.workers import ThreadWorkers
 from fileferry.errors import FerryError
@@ -126,7 +126,7 @@ class Sandbox:
 
             asyncio.run(drain())
         finally:
-            writer.close()
+            close_index(writer, self._state)
             workers.close()
         return _sent(self._switchboard("GET", "requests")["data"])
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fileferry.clock import SystemClock
 from fileferry.daemon import custody
-from fileferry.daemon.assembly import connector, open_index
+from fileferry.daemon.assembly import close_index, connector, open_index
 from fileferry.daemon.enlist import pin_endpoint
 from fileferry.daemon.liaison import Liaison
 from fileferry.daemon.lock import Lock
@@ -73,7 +73,7 @@ def sweep(config: Config, context: Context) -> Swept:
             asyncio.run(_delete(liaison, writer, progress, clock))
             left = writer.submit(_left).result()
         finally:
-            writer.close()
+            close_index(writer, config.state.directory)
             workers.close()
     finally:
         lock.close()

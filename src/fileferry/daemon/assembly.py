@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random as randomness
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,6 @@ from fileferry.index.writer import InlineWriter, ThreadWriter
 from fileferry.plan import backoff
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
 
     from fileferry.clock import Clock
@@ -80,6 +81,14 @@ def open_index(
         connection.close()
         raise
     return InlineWriter(connection) if inline else ThreadWriter(connection, patience)
+
+
+def close_index(writer: Writer, state_directory: str) -> None:
+    """Finish what is queued for the index, close it, and note how far it has come."""
+    writer.close()
+    # A disk that takes no note costs a check at the next start, and nothing that is done here.
+    with contextlib.suppress(OSError, sqlite3.Error):
+        custody.mark(state_directory)
 
 
 def group_id(group: str) -> int:

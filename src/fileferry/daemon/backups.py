@@ -68,14 +68,14 @@ def is_copy_due(state_directory: str, now: float) -> bool:
         age = float("inf")
     if 0 <= age < COPY_SPACING_SECONDS:
         return False
-    changes, files = _extent(os.path.join(state_directory, FILE_NAME))
+    logged, files = _extent(os.path.join(state_directory, FILE_NAME))
     if not files:
         return False
     if age == float("inf"):
         return True
     with contextlib.suppress(sqlite3.Error):
         before, _ = _extent(newest)
-        fresh = changes - before
+        fresh = logged - before
         return fresh > max(MANY_CHANGES, files // 10) or not 0 <= age < COPY_AFTER_SECONDS
     return True  # a copy that cannot be read is none
 
@@ -188,9 +188,14 @@ def _size(path: str) -> int:
         return 0
 
 
+def changes(db: sqlite3.Connection) -> int:
+    """Return how many changes an index has ever logged."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change_log'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def _extent(path: str) -> tuple[int, int]:
     """Return how many changes an index has logged, and how many remote files it knows."""
     with closing(open_reader(path)) as db:
-        changes = db.execute("SELECT COALESCE(max(seq), 0) FROM change_log").fetchone()[0]
         files = db.execute("SELECT count(*) FROM remote").fetchone()[0]
-    return int(changes), int(files)
+        return changes(db), int(files)

@@ -2,7 +2,8 @@
 
 The index notes the machine that it is on, and the inodes of its directory and of its file. A directory that is moved
 keeps them; one that was copied, cloned or restored does not, and then nothing is sent or deleted until somebody says
-that it was meant. Device numbers are not compared: they change when a machine starts.
+that it was meant. Device numbers are not compared: they change when a machine starts. A copy that was written over the
+index keeps the inode; so a mark beside it says how many changes it had logged, and one that has fewer is an older one.
 
 Sources: machine-id(5), which asks for the id to be hashed with a name of one's own before it is kept anywhere.
 """
@@ -13,10 +14,13 @@ import contextlib
 import hashlib
 import os
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from fileferry.daemon import backups
 from fileferry.errors import ConfigError, Held
 from fileferry.index import folders, trust
+from fileferry.index.connection import open_reader
 from fileferry.index.identity import FILE_NAME
 from fileferry.local.watch_coverage import REMOTE_TYPES, file_system_type
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 MACHINE_KEY = "machine"
 STATE_INODE_KEY = "state_inode"
+MARK_NAME = f"{FILE_NAME}.mark"
 _MACHINE_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id", "/sys/class/dmi/id/product_uuid")
 _LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.gocryptfs", "fuse.encfs", "fuse.bindfs"})
 
@@ -71,6 +76,8 @@ def question(db: sqlite3.Connection, state_directory: str) -> str | None:
     pinned_place = folders.meta(db, STATE_INODE_KEY)
     if pinned_place is not None and pinned_place != place(state_directory):
         return f"the index in `{state_directory}` was copied or restored: it is not the file that it was"
+    if backups.changes(db) < _marked(state_directory):
+        return f"the index in `{state_directory}` was restored from a copy: it is older than it was"
     return None
 
 
@@ -90,6 +97,46 @@ def pin(db: sqlite3.Connection, state_directory: str) -> None:
     for key, value in ((MACHINE_KEY, machine()), (STATE_INODE_KEY, place(state_directory))):
         if value is not None and folders.meta(db, key) != value:
             folders.set_meta(db, key, value)
+    if backups.changes(db) < _marked(state_directory):
+        _write_mark(state_directory, backups.changes(db))
+
+
+def mark(state_directory: str) -> None:
+    """Note beside the index how far it has come. Blocks.
+
+    What is noted was committed before, so that the index is never behind it. The note itself may be lost: then an
+    older copy is found out by the next audit, and not before.
+
+    Raises:
+        OSError: it cannot be written.
+        sqlite3.Error: the index cannot be read.
+    """
+    with closing(open_reader(os.path.join(state_directory, FILE_NAME))) as db:
+        changes = backups.changes(db)
+    if changes > _marked(state_directory):
+        _write_mark(state_directory, changes)
+
+
+def unmark(state_directory: str) -> None:
+    """Forget how far the index had come: another takes its place."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(state_directory, MARK_NAME))
+
+
+def _marked(state_directory: str) -> int:
+    try:
+        with open(os.path.join(state_directory, MARK_NAME), encoding="ascii") as file:
+            text = file.read(32).strip()
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(text) if text.isdecimal() else 0
+
+
+def _write_mark(state_directory: str, changes: int) -> None:
+    path = os.path.join(state_directory, MARK_NAME)
+    with open(path + "-new", "w", encoding="ascii") as file:
+        file.write(f"{changes}\n")
+    os.replace(path + "-new", path)
 
 
 def unpin(db: sqlite3.Connection) -> None:

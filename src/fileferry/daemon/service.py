@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from fileferry.clock import rfc3339
-from fileferry.daemon.assembly import assemble, connector, open_index
+from fileferry.daemon.assembly import assemble, close_index, connector, open_index
 from fileferry.daemon.barrier import Barrier
 from fileferry.daemon.control import Control
 from fileferry.daemon.enlist import HALT_KEY
@@ -92,7 +92,7 @@ class Service:
                 try:
                     asyncio.run(self._serve(config, writer))
                 finally:
-                    writer.close()
+                    close_index(writer, config.state.directory)
             finally:
                 lock.close()
             if self._stopping:

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING
 
-from fileferry.daemon import backups
+from fileferry.daemon import backups, custody
 from fileferry.daemon.workers import ThreadWorkers
 from fileferry.errors import FerryError
 
@@ -20,7 +20,7 @@ ALARMING_LOG_BYTES = 64 * 1024**2
 
 
 class Upkeep:
-    """Copies the index and keeps its log short, in a thread of its own.
+    """Copies the index, notes how far it has come and keeps its log short, in a thread of its own.
 
     Args:
         state_directory: where the index is.
@@ -57,6 +57,7 @@ class Upkeep:
                     "long_log", bytes=left, hint="a program reads the index without an end"
                 )
             self._alarmed = left > ALARMING_LOG_BYTES
+            await self._workers.run(custody.mark, self._state_directory)
             now = self._clock.wall()
             if await self._workers.run(backups.is_copy_due, self._state_directory, now):
                 path = await self._workers.run(backups.make_copy, self._state_directory)
