@@ -28,6 +28,7 @@ def synced() -> Iterator[Installation]:
         it.write("copy/b.PDF", b"second")
         it.write(ODD, b"third")
         it.write(b"bytes\xff.txt", b"fourth")
+        it.write("brackets/[x].md", b"fifth")
         it.write("empty.txt", b"")
         it.write("left.tmp", b"ignored")
         it.sync(check=3)
@@ -60,6 +61,7 @@ def test_ls_prints_places_that_id_takes(synced: Installation) -> None:
     assert "docs:empty.txt" in lines
     assert not any("left.tmp" in line for line in lines)
     assert synced.run("id", "docs:copy/b.PDF", check=0).stdout.startswith("file-")
+    assert synced.file_id("copy/../a.txt") == synced.file_id("./a.txt")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,8 @@ def test_ls_prints_places_that_id_takes(synced: Installation) -> None:
         ("*.PDF", ["docs:copy/b.PDF"]),
         ("docs:copy/*", ["docs:copy/a.txt", "docs:copy/b.PDF"]),
         ("*/a.*", ["docs:copy/a.txt"]),
+        ("docs:brackets/[x].md", ["docs:brackets/[x].md"]),
+        ("docs:copy/../a.txt", ["docs:a.txt"]),
     ],
 )
 def test_ls_takes_a_path_prefix_or_a_glob(
@@ -127,7 +131,7 @@ def test_no_name_of_a_file_writes_to_the_terminal(synced: Installation, command:
     if "--json" not in command:
         assert "\u009b" not in text
         lines = synced.run("ls", check=0).stdout.splitlines()
-        assert len(lines) == 6
+        assert len(lines) == 7
 
 
 def test_input_prints_one_list_with_pictures_told_apart(synced: Installation) -> None:
@@ -151,12 +155,12 @@ def test_input_prints_nothing_when_one_path_has_no_id(
 
 def test_history_prints_the_oldest_first(synced: Installation) -> None:
     rows = synced.json_lines("history")
-    assert [row["seq"] for row in rows] == [1, 2, 3, 4, 5]
+    assert [row["seq"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert {row["event"] for row in rows} == {"added"}
     assert rows[0].keys() == {
         "seq", "at", "folder", "path", "event", "old_file_id", "new_file_id",
     }  # fmt: skip
-    assert [row["seq"] for row in synced.json_lines("history", "-n", "2")] == [4, 5]
+    assert [row["seq"] for row in synced.json_lines("history", "-n", "2")] == [5, 6]
 
 
 def test_history_of_a_path_shows_that_path_and_what_is_below_it(synced: Installation) -> None:
@@ -175,19 +179,19 @@ def test_errors_says_what_could_not_be_done_and_why(synced: Installation) -> Non
 
 def test_status_begins_with_one_line_that_says_it_all(synced: Installation) -> None:
     first = synced.run("status", check=0).stdout.splitlines()[0]
-    for words in ("5 files in sync", "0 pending", "1 in error", "next renewal 2", "watch off"):
+    for words in ("6 files in sync", "0 pending", "1 in error", "next renewal 2", "watch off"):
         assert words in first
     assert "0 deletes held" in first
 
 
 def test_status_json_has_the_documented_keys(synced: Installation) -> None:
     status = synced.json("status")
-    assert status["in_sync"] == 5
+    assert status["in_sync"] == 6
     assert status["failed"] == 1
     assert status["files"]["rejected"] == 1
     assert status["daemon"] == {"running": False}
     assert status["holds"] == []
-    assert status["remote"]["live"] == 4
+    assert status["remote"]["live"] == 5
     (folder,) = status["folders"]
     assert (folder["name"], folder["state"], folder["halt"]) == ("docs", "active", None)
     assert folder["last_scan"].endswith("Z")
@@ -215,7 +219,7 @@ def test_a_member_of_the_group_reads_and_nobody_else(synced: Installation) -> No
         )
 
     assert run(member, "id", "docs:a.txt").stdout == synced.file_id("a.txt") + "\n"
-    assert "5 files in sync" in run(member, "status").stdout
+    assert "6 files in sync" in run(member, "status").stdout
     refused = run(member, "retry")
     assert refused.returncode == 1
     assert "not writable" in refused.stderr

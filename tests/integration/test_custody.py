@@ -63,6 +63,17 @@ def test_an_older_index_that_was_written_over_the_newer_one_asks_first(it: Ferry
     assert it.states() == {"a.txt": "synced"}
 
 
+def test_an_index_that_was_deleted_is_rebuilt_and_nothing_is_sent_again(it: Ferry) -> None:
+    it.write("a.txt", b"one")
+    it.sync()
+    file_id, sent = it.file_id("a.txt"), it.uploads()
+    (it.state / "index.db").unlink()
+    assert "`fileferry rebuild`" in it.run("sync").stderr
+    it.run("rebuild", "--yes", check=0)
+    it.sync()
+    assert (it.file_id("a.txt"), it.uploads()) == (file_id, sent)
+
+
 @pytest.mark.slow
 def test_a_copied_index_deletes_nothing_before_an_audit_has_passed(it: Ferry) -> None:
     it.write("a.txt", b"alpha")

@@ -225,13 +225,16 @@ def test_copies_rotate_are_made_when_due_and_only_where_there_is_room(tmp_path: 
     db.close()
 
 
-def test_an_index_that_is_gone_or_empty_is_not_begun_anew_beside_its_copies(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", ["index.db.copy-2", "index.db.mark"])
+def test_an_index_that_is_gone_or_empty_is_not_begun_anew_where_one_was(
+    tmp_path: Path, left: str
+) -> None:
     backups.require_index(str(tmp_path))
-    (tmp_path / "index.db.copy-2").write_bytes(b"x")
-    with pytest.raises(IndexDamaged, match="copies"):
+    (tmp_path / left).write_bytes(b"1")
+    with pytest.raises(IndexDamaged, match="gone, or empty"):
         backups.require_index(str(tmp_path))
     (tmp_path / "index.db").touch()
-    with pytest.raises(IndexDamaged, match="copies"):
+    with pytest.raises(IndexDamaged, match="gone, or empty"):
         backups.require_index(str(tmp_path))
     (tmp_path / "index.db").write_bytes(b"x")
     backups.require_index(str(tmp_path))

@@ -1,5 +1,6 @@
 """The product's story, told by the installed command: what is sent, what is not, what goes."""
 
+import json
 import os
 import shutil
 import sysconfig
@@ -270,6 +271,45 @@ def test_another_endpoint_halts_before_anything_is_sent(it: Ferry) -> None:
     # All is sent again there, and nothing of the old remote is deleted.
     assert it.uploads() == sent + 2
     assert before < it.ids()
+
+
+@pytest.mark.slow
+def test_what_was_written_off_is_listed_when_its_remote_is_accepted_again(it: Ferry) -> None:
+    it.write("a.txt", b"one")
+    it.sync()
+    base_url, lost = it.base_url, {it.file_id("a.txt")}
+    for url in (base_url.replace("127.0.0.1", "localhost"), base_url):
+        it.base_url = url
+        it.configure()
+        it.run("accept", "remote", check=0)
+        it.sync()
+        lost.add(it.file_id("a.txt"))
+    last = it.file_id("a.txt")
+    listed = [json.loads(line) for line in it.run("orphans", "--json").stdout.splitlines()]
+    assert {found["file_id"] for found in listed} == lost - {last}
+    it.run("orphans", "--delete", "--yes", check=0)
+    assert it.ids() == {last}
+
+
+@pytest.mark.parametrize("wrong", ["endpoint", "project"])
+def test_where_nothing_was_ever_sent_may_be_corrected_without_a_question(
+    it: Ferry, wrong: str
+) -> None:
+    it.write("a.txt", b"one")
+    right_url = it.base_url
+    if wrong == "endpoint":
+        it.base_url = "http://127.0.0.1:9/v1"
+        it.configure()
+        it.sync(check=5)
+    else:
+        it.emulator.add_fault("status", method="POST", path="/v1/files", status=403)
+        it.sync(check=7)
+        it.emulator.set_key(it.secret + "2", project=it.project + "2")
+        it.environ["OPENAI_API_KEY"] = it.secret + "2"
+    it.base_url = right_url
+    it.configure()
+    it.sync()
+    assert it.states() == {"a.txt": "synced"}
 
 
 def test_the_key_of_another_project_halts_before_anything_is_sent(it: Ferry) -> None:

@@ -40,7 +40,7 @@ async def show(engine: Engine, writer: Writer) -> None:
         while True:
             tally = await writer.run(horizon.tally)
             done = engine.progress.sent_files
-            left = tally.states.get("pending", 0) + tally.states.get("stale", 0)
+            left = tally.pending
             transfer = engine.liaison.transfer
             total = engine.progress.sent_bytes + tally.bytes_pending
             sent = engine.progress.sent_bytes + (0 if transfer is None else transfer.sent_bytes)

@@ -61,9 +61,13 @@ def _select(reader: Reader, pattern: str, cwd: str) -> Generator[sqlite3.Row, No
     if not pattern:
         for folder_id, _ in _folders(reader):
             yield from reader.below(folder_id)
-    elif _WILD & set(pattern):
-        yield from _glob(reader, pattern)
-    else:
+        return
+    found = False
+    if _WILD & set(pattern):
+        for row in _glob(reader, pattern):
+            found = True
+            yield row
+    if not found:  # a name may have brackets in it
         yield from _prefix(reader, pattern, cwd)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from fileferry.cli.halts import halt_hint
 from fileferry.cli.text import count, size
 
 if TYPE_CHECKING:
@@ -24,17 +25,14 @@ def report(outcome: Outcome, context: Context, *, as_json: bool) -> int:
     if outcome.deletes_waiting:
         context.talk(
             f"{count(outcome.deletes_waiting, 'remote file')} to be deleted, the next from {outcome.next_delete}"
-            " (`--now` does not wait)"
+            " (`--now` deletes those of removed files at once)"
         )
     if outcome.failed:
         context.talk("`fileferry errors` says why")
     for halt in outcome.halted:
         context.talk(f"halted: {halt}")
-        kind = halt.partition(":")[0]
-        if kind == "remote":
-            context.talk("hint: `fileferry accept remote` if that was meant")
-        elif kind in {"replaced", "emptied"}:
-            context.talk("hint: `fileferry accept root` if that was meant, or put the files back")
+        if hint := halt_hint(halt):
+            context.talk(f"hint: {hint}")
     for hold in outcome.held:
         context.talk(f"held: {hold}")
         name = hold.partition(":")[0]

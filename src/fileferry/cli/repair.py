@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     words = [
         f"{count(mended[key], noun)} {what}" for key, (noun, what) in _WORDS.items() if mended[key]
     ]
-    context.say(f"mended: {', '.join(words) or 'nothing was broken'}")
+    nothing = "nothing was broken" if code == 0 else "nothing; what is left is said above"
+    context.say(f"mended: {', '.join(words) or nothing}")
     return code
 
 

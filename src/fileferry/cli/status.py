@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from fileferry.cli.halts import halt_hint
 from fileferry.cli.summary import FAILED, PENDING, summarize
 from fileferry.cli.text import count, duration, safe, size
 from fileferry.errors import DaemonUnreachable, FerryError
@@ -80,7 +81,7 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     remote = status["remote"]
     if remote["halt"]:
         yield f"halted: remote: {remote['halt']}"
-        yield "  hint: `fileferry accept remote` if that was meant"
+        yield f"  hint: {halt_hint('remote')}"
     if remote["unaudited"]:
         yield "the index was restored or moved: no id is printed, and none is deleted, before an audit"
         yield "  hint: `fileferry sync` makes one, and so does the daemon"
@@ -111,8 +112,8 @@ def _folder_lines(folder: dict[str, Any]) -> Iterator[str]:
     yield f"{folder['name']}  {folder['root']}  {folder['state']}: {', '.join(words)}; {scan}"
     if folder["state"] == "halted":
         yield f"  halted: {folder['halt']}"
-        if str(folder["halt"]).startswith(("emptied", "replaced")):
-            yield f"  hint: `fileferry accept root {folder['name']}` if that was meant"
+        if hint := halt_hint(str(folder["halt"]), folder["name"]):
+            yield f"  hint: {hint}"
     if folder["state"] == "detached":
         yield f"  not in the configuration: `fileferry forget {folder['name']}` ends it"
 

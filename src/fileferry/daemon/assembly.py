@@ -67,7 +67,7 @@ def open_index(
         patience: how long to wait for a disk that takes nothing; not at all by default.
 
     Raises:
-        IndexDamaged: it cannot be used, or is gone though copies of it are there.
+        IndexDamaged: it cannot be used, or is gone though it was there.
         IndexUnwritable: its disk takes nothing now.
         ConfigError: it is on a network file system.
     """

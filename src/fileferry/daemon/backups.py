@@ -17,6 +17,7 @@ from fileferry.errors import FerryError, IndexDamaged, IndexUnwritable
 from fileferry.index.connection import check, open_reader
 from fileferry.index.identity import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION
 
+MARK_NAME = f"{FILE_NAME}.mark"  # says how far the index has come
 COPY_NAMES = (f"{FILE_NAME}.copy-1", f"{FILE_NAME}.copy-2")
 LEAST_FREE_BYTES = 16 * 1024**2
 ROOM_FOR_WORK_BYTES = 64 * 1024**2
@@ -28,19 +29,20 @@ CHECKPOINT_BUSY_MS = 200
 
 
 def require_index(state_directory: str) -> None:
-    """Check that an index which was there is there: an empty one beside its copies would send everything again.
+    """Check that an index which was there is there: an empty one in its place would send everything again.
 
     Raises:
-        IndexDamaged: it is gone, or empty, and copies of it are left.
+        IndexDamaged: it is gone, or empty, and what fileferry left beside it says that it was there.
     """
     path = os.path.join(state_directory, FILE_NAME)
     with contextlib.suppress(FileNotFoundError):
         if os.stat(path).st_size > 0 or os.path.exists(path + "-wal"):
             return
-    if any(os.path.exists(os.path.join(state_directory, name)) for name in COPY_NAMES):
+    beside = (*COPY_NAMES, MARK_NAME)
+    if any(os.path.exists(os.path.join(state_directory, name)) for name in beside):
         raise IndexDamaged(
-            f"index `{path}` is gone, but copies of it are there",
-            hint="`fileferry rebuild` restores it; to begin anew, delete `index.db.copy-*` too",
+            f"index `{path}` is gone, or empty",
+            hint=f"`fileferry rebuild` restores it, or makes one; to begin anew, delete all of `{FILE_NAME}*`",
         )
 
 

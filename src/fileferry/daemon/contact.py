@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fileferry.daemon.enlist import ACCOUNT_HALT_KEY
+from fileferry.daemon.enlist import ACCOUNT_HALT_KEY, pinned_to
 from fileferry.errors import (
     CredentialsRefused,
     FerryError,
@@ -212,7 +212,7 @@ class Contact:
 
 
 def _pin_account(db: sqlite3.Connection, account: str) -> None:
-    pinned = folders.meta(db, ACCOUNT_KEY)
+    pinned = pinned_to(db, ACCOUNT_KEY)
     if account and pinned not in {None, account}:
         raise Held(
             f"the index belongs to the account {pinned}, and this key to {account}",

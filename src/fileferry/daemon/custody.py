@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 MACHINE_KEY = "machine"
 STATE_INODE_KEY = "state_inode"
-MARK_NAME = f"{FILE_NAME}.mark"
 _MACHINE_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id", "/sys/class/dmi/id/product_uuid")
 _LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.gocryptfs", "fuse.encfs", "fuse.bindfs"})
 
@@ -120,12 +119,12 @@ def mark(state_directory: str) -> None:
 def unmark(state_directory: str) -> None:
     """Forget how far the index had come: another takes its place."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(state_directory, MARK_NAME))
+        os.unlink(os.path.join(state_directory, backups.MARK_NAME))
 
 
 def _marked(state_directory: str) -> int:
     try:
-        with open(os.path.join(state_directory, MARK_NAME), encoding="ascii") as file:
+        with open(os.path.join(state_directory, backups.MARK_NAME), encoding="ascii") as file:
             text = file.read(32).strip()
     except (OSError, UnicodeDecodeError):
         return 0
@@ -133,7 +132,7 @@ def _marked(state_directory: str) -> int:
 
 
 def _write_mark(state_directory: str, changes: int) -> None:
-    path = os.path.join(state_directory, MARK_NAME)
+    path = os.path.join(state_directory, backups.MARK_NAME)
     with open(path + "-new", "w", encoding="ascii") as file:
         file.write(f"{changes}\n")
     os.replace(path + "-new", path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fileferry.daemon.mirror import Mirror
 from fileferry.errors import Held
 from fileferry.ignore.rules import Rules
-from fileferry.index import folders
+from fileferry.index import folders, remotes
 from fileferry.plan import rules as sending_rules
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def pin_endpoint(db: sqlite3.Connection, remote: RemoteSettings) -> None:
         Held: they are other ones than before; nothing may be sent or deleted until `accept remote`.
     """
     here = endpoint_text(remote)
-    pinned = folders.meta(db, ENDPOINT_KEY)
+    pinned = pinned_to(db, ENDPOINT_KEY)
     if pinned is None:
         folders.set_meta(db, ENDPOINT_KEY, here)
     elif pinned != here:
@@ -106,6 +106,11 @@ def pin_endpoint(db: sqlite3.Connection, remote: RemoteSettings) -> None:
             f"{_ELSEWHERE} {pinned}, and the configuration names {here}",
             hint="`fileferry accept remote` if that was meant: everything is sent again there",
         )
+
+
+def pinned_to(db: sqlite3.Connection, key: str) -> str | None:
+    """Return the endpoint or the account that the ids of an index belong to; None while it never had one."""
+    return folders.meta(db, key) if remotes.may_exist(db) else None
 
 
 def endpoint_text(remote: RemoteSettings) -> str:

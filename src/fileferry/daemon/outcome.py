@@ -52,7 +52,6 @@ def outcome_of(
     """
     tally = horizon.tally(db)
     ahead = horizon.look(db)
-    states = tally.states
     held = tuple(
         f"{hold.name}: {hold.files:,} {hold.kind}s of `{hold.folder}` wait: {hold.reason}"
         for hold in holds.undecided(db)
@@ -61,8 +60,6 @@ def outcome_of(
     remote_halt = folders.meta(db, HALT_KEY) or engine.liaison.halted
     if remote_halt:
         halts.append(f"remote: {remote_halt}")
-    failed = sum(states.get(name, 0) for name in ("rejected", "error", "unknown"))
-    pending = states.get("pending", 0) + states.get("stale", 0)
     waiting = db.execute(
         "SELECT count(*) FROM remote WHERE state IN ('retiring', 'deleting')"
     ).fetchone()[0]
@@ -75,16 +72,18 @@ def outcome_of(
         uploaded=engine.progress.sent_files - before[0],
         uploaded_bytes=engine.progress.sent_bytes - before[1],
         deleted=engine.progress.deleted - before[2],
-        synced=states.get("synced", 0),
-        pending=pending,
-        failed=failed,
+        synced=tally.states.get("synced", 0),
+        pending=tally.pending,
+        failed=tally.failed,
         held=held,
         halted=tuple(halts),
         trouble=None if trouble is None else trouble.message,
         hint=None if trouble is None else trouble.hint,
         next_delete=None if ahead.delete_at is None else rfc3339(max(ahead.delete_at, now)),
         deletes_waiting=waiting,
-        exit_code=_code(trouble, held=bool(held or halts), failed=failed, pending=pending),
+        exit_code=_code(
+            trouble, held=bool(held or halts), failed=tally.failed, pending=tally.pending
+        ),
     )
 
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from fileferry.daemon.comparison import Finding
 from fileferry.daemon.contact import ACCOUNT_KEY
-from fileferry.daemon.enlist import ENDPOINT_KEY, endpoint_text
+from fileferry.daemon.enlist import ENDPOINT_KEY, endpoint_text, pinned_to
 from fileferry.errors import Held, RemoteError, RemoteMissing
-from fileferry.index import folders
 from fileferry.index.connection import open_reader
 from fileferry.index.identity import shown
-from fileferry.model import Proof, RemoteFile
+from fileferry.model import Proof, RemoteFile, RemoteState
 from fileferry.plan.comparison import Symbol, Verdict, of_remote
 
 if TYPE_CHECKING:
@@ -90,8 +89,8 @@ class RemoteView:
         whose = ", ".join(part for part in (account.organization, account.project) if part)
         with closing(open_reader(self._index_path)) as db:
             for pinned, now in (
-                (folders.meta(db, ENDPOINT_KEY), here),
-                (folders.meta(db, ACCOUNT_KEY), whose),
+                (pinned_to(db, ENDPOINT_KEY), here),
+                (pinned_to(db, ACCOUNT_KEY), whose),
             ):
                 if pinned and now and pinned != now:
                     raise Held(
@@ -201,7 +200,9 @@ class _Likeness:
                 "SELECT state, proof FROM remote WHERE file_id = ?", (file.file_id,)
             ).fetchone()
             if row is not None and row[1] == Proof.PROVEN:
-                return None
+                # After `accept remote` there and back again, what was written off is there, and nothing deletes it.
+                is_lost = row[0] == RemoteState.LOST
+                return Orphan(file, "this index took it for lost", False) if is_lost else None
             if row is not None:
                 used = db.execute(_PATHS, (file.file_id,)).fetchall()
                 paths = tuple(f"{name}:{shown(path)}" for name, path in used)

@@ -273,13 +273,10 @@ class Service:
 
     def _status_line(self, db: sqlite3.Connection) -> str:
         tally = horizon.tally(db)
-        states = tally.states
-        failed = sum(states.get(name, 0) for name in ("rejected", "error", "unknown"))
-        pending = states.get("pending", 0) + states.get("stale", 0)
         parts = [
-            f"{states.get('synced', 0)} in sync",
-            f"{pending} pending",
-            f"{failed} in error",
+            f"{tally.states.get('synced', 0)} in sync",
+            f"{tally.pending} pending",
+            f"{tally.failed} in error",
             f"watch {self._worst_coverage()}",
         ]
         parts += [f"{hold.files} {hold.kind}s held ({hold.name})" for hold in holds.undecided(db)]

@@ -80,11 +80,21 @@ def look(db: sqlite3.Connection) -> Horizon:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Files by state, and what is held; the first line of `status`."""
+    """Files by state, and how many of them are gone and held: those wait for a person, not for us."""
 
     states: dict[str, int]
-    held: int
+    going: int
     bytes_pending: int
+
+    @property
+    def pending(self) -> int:
+        """Return how many files have something left to be done for them."""
+        return self.states.get("pending", 0) + self.states.get("stale", 0) - self.going
+
+    @property
+    def failed(self) -> int:
+        """Return for how many files nothing could be done."""
+        return sum(self.states.get(name, 0) for name in ("rejected", "error", "unknown"))
 
 
 def tally(db: sqlite3.Connection) -> Tally:
@@ -96,11 +106,14 @@ def tally(db: sqlite3.Connection) -> Tally:
             " WHERE attachment = 'active' GROUP BY state"
         )
     }
-    held = db.execute("SELECT count(*) FROM entry WHERE hold_id IS NOT NULL").fetchone()[0]
+    going = db.execute(
+        "SELECT count(*) FROM entry JOIN folder ON folder.id = entry.folder_id WHERE attachment = 'active'"
+        " AND hold_id IS NOT NULL AND absent = 1 AND state IN ('pending', 'stale')"
+    ).fetchone()[0]
     pending = db.execute(
         "SELECT COALESCE(sum(size), 0) FROM entry WHERE state IN ('pending', 'stale') AND absent = 0"
     ).fetchone()[0]
-    return Tally(states, held, pending)
+    return Tally(states, int(going), int(pending))
 
 
 def is_moving(db: sqlite3.Connection, folder_id: int, path: bytes) -> bool:

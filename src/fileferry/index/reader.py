@@ -110,7 +110,7 @@ class Reader:
         name, colon, relative = text.partition(":")
         for folder in folders:
             if colon and folder["name"] == name:
-                return folder["id"], os.fsencode(relative).strip(b"/")
+                return folder["id"], os.path.normpath(b"/" + os.fsencode(relative)).strip(b"/")
         path = os.fsencode(os.path.normpath(os.path.join(cwd, os.path.expanduser(text))))
         for candidate in (
             path,

@@ -28,6 +28,15 @@ def live_id(db: sqlite3.Connection, content_id: int) -> str | None:
     return None if row is None else str(row[0])
 
 
+def may_exist(db: sqlite3.Connection) -> bool:
+    """Say whether anything that this index sent may be, or may have been, at the remote that it is pinned to."""
+    query = (
+        "SELECT 1 FROM remote UNION ALL"
+        " SELECT 1 FROM intent WHERE outcome IS NULL OR outcome NOT IN ('refused', 'not sent') LIMIT 1"
+    )
+    return db.execute(query).fetchone() is not None
+
+
 def is_used(db: sqlite3.Connection, content_id: int) -> bool:
     """Say whether any path points at a content or wants it."""
     return (
