@@ -95,6 +95,7 @@ class Scene:
         self.shelf = Shelf()
         self.writer = InlineWriter(story.db)
         self.notes = Notes()
+        self.unchanged: set[intents.Reading] = set()
         clock = Clock(story)
         remote: Any = self.shelf
         self.auditor = Auditor(
@@ -105,8 +106,12 @@ class Scene:
             list_lag_seconds=LAG,
             delete_budget=2,
             retire_seconds=30.0,
+            is_unchanged=self._is_unchanged,
             log=self.notes,
         )
+
+    async def _is_unchanged(self, reading: intents.Reading) -> bool:
+        return reading in self.unchanged
 
     def audit(self) -> Audit:
         return asyncio.run(self.auditor.run())
@@ -116,9 +121,16 @@ class Scene:
         return self.story.read(name.encode(), content)
 
     def lost_answer(
-        self, name: str = "a.txt", content: bytes = b"one", life: int | None = LIFE
+        self,
+        name: str = "a.txt",
+        content: bytes = b"one",
+        life: int | None = LIFE,
+        *,
+        was_read: bool = False,
     ) -> int:
-        """An upload of a path was begun, and its answer was lost."""
+        """An upload of a path was begun, and its answer was lost. `was_read`: while it was sent, not before."""
+        path = name.encode()
+        reading = intents.Reading(self.story.folder_id, path, self.story.stamp(content))
         content_id = self.wanted(name, content)
         intent_id = intents.open_one(
             self.db,
@@ -129,6 +141,7 @@ class Scene:
             expires_seconds=life,
             server_now=self.story.now,
             now=self.story.now,
+            reading=reading if was_read else None,
         )
         assert intent_id is not None
         intents.give_up(self.db, intent_id, now=self.story.now)

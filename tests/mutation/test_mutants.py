@@ -33,6 +33,7 @@ ONE_CONTENT = "all claims that are left are of one content, and agree about it"
 FALSY = "it is only asked whether it holds"
 PRIMARY_KEY = "within a folder rows come in the order of the primary key, which is the path"
 ONLY_CLOSED = "what is not closed has no outcome, and no moment at which it was closed"
+INDEX = "said only so that SQLite finds the index of what is not closed"
 SAVES_TIME = (
     "with nothing to settle there is nothing to be found: it saves a walk through the listing"
 )
@@ -73,11 +74,21 @@ EQUIVALENT = {
                 "known_ids: return frozenset((str(row[0]) for row in db.execute('SELECT file_id FROM remote')))"
                 " -> return frozenset((str(row[-1]) for row in db.execute('SELECT file_id FROM remote')))"
             ),
+            (
+                "count_unknown: return int(db.execute(f'SELECT count(*) FROM intent WHERE {_UNKNOWN}').fetchone()[0])"
+                " -> return int(db.execute(f'SELECT count(*) FROM intent WHERE {_UNKNOWN}').fetchone()[-1])"
+            ),
             "opened_since: return [float(row[0]) for row in rows] -> return [float(row[-1]) for row in rows]",
         ),
         ONE_COLUMN,
     )
     | {
+        "module: _UNKNOWN = \"state <> 'closed' AND state = 'unknown'\""
+        " -> _UNKNOWN = \"(state <> 'closed' OR TRUE) AND state = 'unknown'\"": INDEX,
+        "give_up_others: … id, content_id FROM intent WHERE state <> 'closed' AND state = 'open'\").fetchall() if …"
+        " -> … id, content_id FROM intent WHERE (state <> 'closed' OR TRUE) AND state = 'open'\").fetchall() if …": (
+            INDEX
+        ),
         "unanswered: … FROM intent AS given_up WHERE state = 'closed' AND outcome = 'none' AND …"
         " -> … FROM intent AS given_up WHERE (state = 'closed' OR TRUE) AND outcome = 'none' AND …": ONLY_CLOSED,
         "prune: db.execute(\"DELETE FROM intent WHERE state = 'closed' AND closed_at < ?\", (now …"

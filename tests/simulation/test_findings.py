@@ -10,11 +10,14 @@ from os.path import isdir
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from fileferry.emulator import Fault, FaultKind
 from fileferry.model import Folder
 from simulation import mishaps
 from simulation.disk import EACCES
 from simulation.story import MEMORY, ask_again, mend
+from simulation.sweep import Failure, Trap, TrappedRemote
 from simulation.witness import Witness
 from simulation.world import World
 
@@ -38,6 +41,14 @@ class Stage:
     def write(self, name: bytes, content: bytes) -> None:
         self.world.disk.write(self.root + b"/" + name, content)
         self.look()
+
+    def change_when_read(self, name: bytes, reads: int) -> None:
+        """Have a file change, its size apart, when it has been read from so many times."""
+        path = self.root + b"/" + name
+        self.world.disk.on_read[path] = [
+            reads,
+            lambda: self.world.disk.write(path, b"other" * 60_000),
+        ]
 
     def look(self) -> None:
         if self.world.assembly is not None:
@@ -278,3 +289,30 @@ def test_an_upload_that_waited_while_the_clock_was_set_does_not_begin_by_the_wro
             assert it.world.figures.creates == 3
 
         it.play(story)
+
+
+@pytest.mark.parametrize("reads", range(1, 8))
+@pytest.mark.parametrize("loss", ["the answer", "the process"])
+def test_what_changed_while_it_was_sent_is_not_taken_over_when_its_answer_was_lost(
+    loss: str, reads: int
+) -> None:
+    path = b"a.txt"
+    quick = {"retire_delay_seconds": 5.0, "rescan_interval_seconds": 240.0}
+    with stage(settle_seconds=2.0, **quick) as it:
+        if loss == "the process":
+            trap = Trap(Failure.REMOTE_CRASH_AFTER, 2)  # the greeting is the first call
+            it.world.wrap_remote = lambda remote: TrappedRemote(remote, it.world, trap)
+
+        async def story() -> None:
+            if loss == "the answer":
+                it.world.emulator.add_fault(Fault(FaultKind.DROP_AFTER, "POST", "/v1/files"))
+            it.change_when_read(path, reads)
+            it.write(path, b"first" * 60_000)
+            await it.rest()
+
+        it.play(story)
+        if it.world.figures.crashes:
+            it.world.plan.slow_work = (
+                1  # the listing is there before anybody has looked at the disk
+            )
+            it.play(it.rest)

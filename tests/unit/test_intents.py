@@ -133,7 +133,47 @@ def test_an_intent_says_what_was_sent_and_when(story: Story) -> None:
         unknown_at=NOW + 9,
         absences=0,
         closed_at=None,
+        spoilt=False,
+        reading=None,
     )
+
+
+def read_while_sent(story: Story, name: bytes) -> tuple[int, intents.Reading]:
+    reading = intents.Reading(story.folder_id, name, story.stamp(name))
+    intent_id = intents.open_one(
+        story.db,
+        content_id=story.read(name, name),
+        name=name.decode("latin-1"),
+        size=3,
+        purpose="user_data",
+        expires_seconds=None,
+        server_now=NOW,
+        now=NOW,
+        reading=reading,
+    )
+    assert intent_id is not None
+    return intent_id, reading
+
+
+def test_an_intent_says_which_file_is_read_while_it_is_sent(story: Story) -> None:
+    _, reading = read_while_sent(story, b"caf\xe9.txt")
+    intents.give_up_all(story.db, now=NOW)
+    (intent,) = intents.unknown(story.db)
+    assert intent.reading == reading
+    assert not intent.spoilt
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_what_was_sent_is_compared_for_one_intent_and_not_for_the_others(
+    story: Story, is_same: bool
+) -> None:
+    first, _ = read_while_sent(story, b"a.txt")
+    _, reading = read_while_sent(story, b"b.txt")
+    intents.compared(story.db, first, is_same=is_same)
+    intents.give_up_all(story.db, now=NOW)
+    one, other = intents.unknown(story.db)
+    assert (one.spoilt, one.reading) == (not is_same, None)
+    assert (other.spoilt, other.reading) == (False, reading)
 
 
 # Nonces.
@@ -211,6 +251,17 @@ def test_unknown_ones_come_in_the_order_in_which_they_began(story: Story) -> Non
 
 
 # At a start.
+
+
+def test_what_is_in_flight_or_settled_is_not_unknown(story: Story) -> None:
+    lost = opened(story, b"one")
+    opened(story, b"two", name="b.txt")
+    settled = opened(story, b"three", name="c.txt")
+    intents.close(story.db, settled, "done", now=story.now)
+    assert intents.count_unknown(story.db) == 0
+    intents.give_up(story.db, lost, now=story.now)
+    assert [intent.intent_id for intent in intents.unknown(story.db)] == [lost]
+    assert intents.count_unknown(story.db) == 1
 
 
 def test_what_was_open_when_the_process_ended_is_unknown(story: Story) -> None:

@@ -64,6 +64,58 @@ def test_a_renewal_whose_answer_was_lost_retires_the_old_id_in_its_time(scene: S
     assert delete_at == NOW + 30
 
 
+def looked_at(scene: Scene) -> tuple[str, float | None]:
+    row: tuple[str, float | None] = scene.db.execute(
+        "SELECT state, due_at FROM entry WHERE path = ?", (b"a.txt",)
+    ).fetchone()
+    return row
+
+
+def test_what_was_read_while_it_was_sent_is_taken_over_if_the_file_is_still_the_same(
+    scene: Scene,
+) -> None:
+    content_id = scene.lost_answer(was_read=True)
+    reading = intents.Reading(scene.story.folder_id, b"a.txt", scene.story.stamp(b"one"))
+    scene.unchanged.add(reading)
+    scene.stored()
+    assert scene.audit().settled == 1
+    assert scene.remote("file-1") == ("live", "proven", None, content_id)
+
+
+def test_but_not_if_the_file_has_changed_since_and_then_the_path_is_read_again(
+    scene: Scene,
+) -> None:
+    content_id = scene.lost_answer(was_read=True)
+    scene.stored()
+    scene.story.now += 7
+    assert scene.audit().settled == 1
+    assert scene.remote("file-1") == ("retiring", "proven", "race", None)
+    assert scene.outcomes() == [("closed", "done", "file-1")]
+    assert scene.due_at(content_id) == NOW + 7
+    assert looked_at(scene) == ("pending", NOW + 7)
+    assert scene.notes.said[-1] == ("info", "settled", "spoilt")
+
+
+@pytest.mark.parametrize(
+    ("is_same", "state"),
+    [pytest.param(True, "live", id="the same"), pytest.param(False, "retiring", id="another")],
+)
+def test_what_was_compared_after_it_was_sent_depends_on_no_file(
+    scene: Scene, is_same: bool, state: str
+) -> None:
+    scene.lost_answer(was_read=True)
+    intents.compared(scene.db, 1, is_same=is_same)
+    before = looked_at(scene)
+    scene.stored()
+    assert scene.audit().settled == 1
+    remote = scene.remote("file-1")
+    assert remote is not None
+    assert remote[0] == state
+    assert scene.outcomes() == [("closed", "done", "file-1")]
+    if not is_same:
+        assert looked_at(scene) == before
+
+
 @pytest.mark.parametrize(
     "details",
     [

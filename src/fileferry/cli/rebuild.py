@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fileferry.cli.context import Context
     from fileferry.config.load import Config
     from fileferry.daemon.remote_view import RemoteView
+    from fileferry.index.intents import Reading
     from fileferry.index.writer import Writer
     from fileferry.model import RemoteFile
     from fileferry.remote.base import Remote
@@ -178,6 +179,7 @@ def _audit(config: Config, context: Context, writer: Writer) -> int:
             retire_seconds=max(
                 (folder.retire_delay_seconds for folder in config.folders), default=0.0
             ),
+            is_unchanged=_nobody_looked,
             log=Log("error"),
         )
         found = await auditor.run()
@@ -213,3 +215,8 @@ def _tell(result: dict[str, Any], arguments: argparse.Namespace, context: Contex
         f" {count(result['to_send'], 'content')} to be sent"
     )
     context.talk("next: `fileferry sync`, and `fileferry orphans` for what was left behind")
+
+
+async def _nobody_looked(_reading: Reading) -> bool:
+    """What was being read while it was sent, when the copy was made, is sent again."""
+    return False

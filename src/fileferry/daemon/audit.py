@@ -20,11 +20,11 @@ from fileferry.plan import guard, renewals, settlement
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Container
+    from collections.abc import Awaitable, Callable, Container
 
     from fileferry.clock import Clock
     from fileferry.daemon.logs import Log
-    from fileferry.index.intents import Intent
+    from fileferry.index.intents import Intent, Reading
     from fileferry.index.writer import Writer
     from fileferry.model import RemoteFile
     from fileferry.remote.base import Remote
@@ -46,7 +46,11 @@ class Audit:
 
 
 class Auditor:
-    """Compares the index with the remote's listing."""
+    """Compares the index with the remote's listing.
+
+    Args:
+        is_unchanged: says whether a file that was read while it was sent is still what it was before.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Auditor:
         list_lag_seconds: float,
         delete_budget: int,
         retire_seconds: float,
+        is_unchanged: Callable[[Reading], Awaitable[bool]],
         log: Log,
     ) -> None:
         self._remote = remote
@@ -67,6 +72,7 @@ class Auditor:
         self._list_lag_seconds = list_lag_seconds
         self._delete_budget = delete_budget
         self._retire_seconds = retire_seconds
+        self._is_unchanged = is_unchanged
         self._log = log
 
     async def run(self) -> Audit:
@@ -121,7 +127,7 @@ class Auditor:
             verdict = self._verdict(intent, unclaimed, listed_at)
             if isinstance(verdict, settlement.Found):
                 _claim(unclaimed, verdict.file)
-                await self._adopt(intent, verdict)
+                await self._found(intent, verdict)
             else:
                 left += not verdict.final
                 await self._missed(intent, final=verdict.final)
@@ -156,6 +162,16 @@ class Auditor:
             list_lag_seconds=self._list_lag_seconds,
         )
 
+    async def _found(self, intent: Intent, found: settlement.Found) -> None:
+        """Take over what was sent if it is what was planned: compared, or read from a file that is still the same."""
+        is_same = not intent.spoilt and (
+            intent.reading is None or await self._is_unchanged(intent.reading)
+        )
+        if is_same:
+            await self._adopt(intent, found)
+        else:
+            await self._discard(intent, found)
+
     async def _adopt(self, intent: Intent, found: settlement.Found) -> None:
         now = self._clock.wall()
         file = found.file
@@ -175,6 +191,19 @@ class Auditor:
 
         await self._writer.run(record)
         self._log.info("settled", outcome="found", file_id=file.file_id, proof=str(found.proof))
+
+    async def _discard(self, intent: Intent, found: settlement.Found) -> None:
+        """What was stored is nobody's version: it goes, and the path is read again."""
+        now = self._clock.wall()
+
+        def record(db: sqlite3.Connection) -> None:
+            _retire(db, intent, found, now=now)
+            wants.put_off(db, intent.content_id, until=now, error=None)
+            if intent.reading is not None:
+                wants.look_again(db, intent.reading.folder_id, intent.reading.path, now=now)
+
+        await self._writer.run(record)
+        self._log.info("settled", outcome="spoilt", file_id=found.file.file_id)
 
     async def _missed(self, intent: Intent, *, final: bool) -> None:
         now = self._clock.wall()
@@ -196,19 +225,7 @@ class Auditor:
     async def _remove_late(self, intent: Intent, found: settlement.Found) -> None:
         now = self._clock.wall()
 
-        def record(db: sqlite3.Connection) -> None:
-            intents.close(db, intent.intent_id, "done", now=now, file_id=found.file.file_id)
-            remotes.add_remote(
-                db,
-                None,
-                found.file,
-                state=RemoteState.RETIRING,
-                proof=found.proof,
-                now=now,
-                reason=RetireReason.RACE,
-            )
-
-        await self._writer.run(record)
+        await self._writer.run(lambda db: _retire(db, intent, found, now=now))
         if found.proof is Proof.PROVEN:
             self._log.info("late_file_retired", file_id=found.file.file_id)
 
@@ -266,6 +283,20 @@ def _claim(
 ) -> None:
     alike = _likeness(file)
     unclaimed[alike] = [other for other in unclaimed[alike] if other.file_id != file.file_id]
+
+
+def _retire(db: sqlite3.Connection, intent: Intent, found: settlement.Found, *, now: float) -> None:
+    """Record what an upload made as what nothing needs."""
+    intents.close(db, intent.intent_id, "done", now=now, file_id=found.file.file_id)
+    remotes.add_remote(
+        db,
+        None,
+        found.file,
+        state=RemoteState.RETIRING,
+        proof=found.proof,
+        now=now,
+        reason=RetireReason.RACE,
+    )
 
 
 def _audited(db: sqlite3.Connection, listed_at: float) -> None:

@@ -169,7 +169,8 @@ class Executor:
             await self._results.moved(want, intent_id, error)
             return
         except OutcomeUnknown as error:
-            await self._lost_answer(want, intent_id, error, opened)
+            is_same = await self._is_same(want, opened)
+            await self._results.give_up(want, intent_id, error, opened, is_same=is_same)
             raise
         except RemoteError as error:
             await self._results.failed(want, intent_id, error, opened)
@@ -202,17 +203,14 @@ class Executor:
             ms=round((self._clock.monotonic() - began) * 1000),
         )
 
-    async def _lost_answer(
-        self, want: Want, intent_id: int, error: OutcomeUnknown, opened: Opened
-    ) -> None:
-        """Record that an answer was lost; bytes that are no version of the file must not be adopted later."""
+    async def _is_same(self, want: Want, opened: Opened) -> bool:
+        """Say whether what was sent is what was planned: compared now, or before."""
         try:
             if not opened.is_in_memory:
                 await self._workers.run_apart(opened.verify, want.key.digest)
-        except SourceError as moved:
-            await self._results.torn(want, intent_id, moved)
-        else:
-            await self._results.give_up(want, intent_id, error, opened)
+        except SourceError:
+            return False
+        return True
 
     async def _transmit(
         self, want: Want, opened: Opened, upload: Upload, intent_id: int
@@ -250,6 +248,7 @@ class Executor:
                 expires_seconds=upload.expires_seconds,
                 server_now=self.server_now(),
                 now=self._clock.wall(),
+                reading=opened.reading,
             )
             if intent_id is None:
                 until = self._clock.wall() + BUSY_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from fileferry.daemon import opening
 from fileferry.daemon.audits import Audits
 from fileferry.daemon.contact import Contact
 from fileferry.daemon.renewal import RenewalPlan
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fileferry.daemon.uploads import Uploads
     from fileferry.daemon.workers import Workers
     from fileferry.index.horizon import Horizon
+    from fileferry.index.intents import Reading
     from fileferry.index.leaving import Leaving
     from fileferry.index.writer import Writer
     from fileferry.model import RemoteSettings
@@ -39,6 +41,7 @@ GIVE_UP_SLOWED = 30  # a server that asks to slow down is there, and says how lo
 TOO_MANY_REQUESTS = 429
 DELETES_AT_ONCE = 8
 ROOM_SECONDS = 1.0
+ANSWER_SECONDS = 20.0  # a disk that does not answer by then holds up nobody
 UNSURE_SECONDS = 86_400.0  # how far a clock may be off that nobody has compared with the server's
 
 
@@ -332,8 +335,16 @@ class Liaison:
             list_lag_seconds=settings.list_lag_seconds,
             delete_budget=min((folder.delete_budget for folder in of_folders), default=0),
             retire_seconds=max((folder.retire_delay_seconds for folder in of_folders), default=0.0),
+            is_unchanged=self._is_unchanged,
             log=log,
         )
+
+    async def _is_unchanged(self, reading: Reading) -> bool:
+        looking = asyncio.ensure_future(
+            self._workers.run_apart(opening.is_unchanged, self._mirrors, reading)
+        )
+        done, _ = await asyncio.wait({looking}, timeout=ANSWER_SECONDS)
+        return bool(done) and looking.result()
 
     def _built_auditor(self) -> Auditor:
         assert self._auditor is not None, "built when the contact was made"

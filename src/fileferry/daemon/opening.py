@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fileferry.errors import SourceChanged, SourceError
-from fileferry.local.reader import digest, open_source
+from fileferry.index.intents import Reading
+from fileferry.local.reader import digest, glance, open_source
+from fileferry.local.stamp import stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +52,13 @@ class Opened:
         return self.source is None
 
     @property
+    def reading(self) -> Reading | None:
+        """Return what is read while it is sent; None: its bytes are compared before anything comes of them."""
+        if self.is_in_memory or self.in_parts:
+            return None
+        return Reading(self.origin.folder_id, self.origin.path, self.origin.stamp)
+
+    @property
     def may_be_stored(self) -> bool:
         """Say whether all was sent, so that a file may have come of it though no answer did."""
         return self.completing if self.in_parts else self.body.tell() >= self.origin.stamp.size
@@ -87,6 +96,18 @@ def open_first(mirrors: Mapping[int, Mirror], want: Want) -> Opened | SourceErro
         except SourceError as error:
             failure = error
     return failure
+
+
+def is_unchanged(mirrors: Mapping[int, Mirror], reading: Reading) -> bool:
+    """Say whether a file is still what it was when it was planned to be sent. Blocks."""
+    mirror = mirrors.get(reading.folder_id)
+    if mirror is None:
+        return False
+    try:
+        status = glance(mirror.folder.root, reading.path, follow_inside=mirror.follows)
+    except SourceError:
+        return False
+    return stamp_of(status) == reading.stamp
 
 
 def _open_one(mirror: Mirror, origin: Origin, expected: str) -> Opened:

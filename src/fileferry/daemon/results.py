@@ -117,28 +117,26 @@ class Results:
         await self.look_again(want, error)
 
     async def give_up(
-        self, want: Want, intent_id: int, error: OutcomeUnknown, opened: Opened
+        self,
+        want: Want,
+        intent_id: int,
+        error: OutcomeUnknown,
+        opened: Opened,
+        *,
+        is_same: bool,
     ) -> None:
-        """Its answer was lost: only listings can settle it."""
+        """Its answer was lost: only listings can settle it. `is_same`: what was sent is what was planned."""
         now = self._clock.wall()
 
         def record(db: sqlite3.Connection) -> None:
             intents.give_up(db, intent_id, now=now)
+            intents.compared(db, intent_id, is_same=is_same)
             wants.put_off(db, want.content_id, until=None, error=error.message)
+            if not is_same:
+                wants.look_again(db, opened.origin.folder_id, opened.origin.path, now=now)
 
         await self._writer.run(record)
         self._log.warning("outcome_unknown", path=opened.shown, error=error.message)
-
-    async def torn(self, want: Want, intent_id: int, error: SourceError) -> None:
-        """Its answer was lost, and what was sent is nobody's version: if it turns up it goes, and is never adopted."""
-        now = self._clock.wall()
-
-        def record(db: sqlite3.Connection) -> None:
-            intents.give_up(db, intent_id, now=now)
-            intents.close(db, intent_id, "none", now=now)
-
-        await self._writer.run(record)
-        await self.look_again(want, error)
 
     async def moved(self, want: Want, intent_id: int, error: SourceError) -> None:
         """The file moved before all of it was sent: nothing was stored, and it is read again."""

@@ -7,8 +7,11 @@ intents are remembered for a day, so that a file that turns up late is claimed a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+from fileferry.model import Stamp
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,8 +21,21 @@ _IN_PARTS = "state = 'open' AND id IN (SELECT intent_id FROM upload WHERE state 
 _UNKNOWN = "state <> 'closed' AND state = 'unknown'"  # said so that SQLite finds the index of what is not closed
 _COLUMNS = (
     "id, content_id, name, size, purpose, expires_seconds, state, opened_at, begun_at, unknown_at,"
-    " absences, closed_at"
+    " absences, closed_at, spoilt, read_folder_id, read_path, read_stamp"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A file whose bytes are read while they are sent, and its stamp when they were planned.
+
+    Whether what was sent is what was planned is known when both have been compared, or when the file still has that
+    stamp: then nobody wrote to it in between.
+    """
+
+    folder_id: int
+    path: bytes
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,7 @@ class Intent:
     """An upload that was begun, and given up.
 
     `opened_at` is in server seconds, as far as known, and `begun_at` the same moment in wall seconds, like the rest.
+    `reading` is None where the bytes were compared with what was planned; they are not the same if it is `spoilt`.
     """
 
     intent_id: int
@@ -41,6 +58,8 @@ class Intent:
     unknown_at: float
     absences: int
     closed_at: float | None
+    spoilt: bool
+    reading: Reading | None
 
 
 def open_one(
@@ -53,8 +72,13 @@ def open_one(
     expires_seconds: int | None,
     server_now: float,
     now: float,
+    reading: Reading | None = None,
 ) -> int | None:
-    """Record an upload that is about to begin; None when one with the same name, size and purpose is in flight."""
+    """Record an upload that is about to begin; None when one with the same name, size and purpose is in flight.
+
+    Args:
+        reading: the file that is read while it is sent; None: its bytes were read, and compared with what was planned.
+    """
     busy = db.execute(
         "SELECT 1 FROM intent WHERE state <> 'closed' AND ((name = ? AND size = ? AND purpose = ?) OR content_id = ?)",
         (name, size, purpose, content_id),
@@ -62,9 +86,20 @@ def open_one(
     if busy is not None:
         return None
     cursor = db.execute(
-        "INSERT INTO intent (content_id, name, size, purpose, expires_seconds, state, opened_at, begun_at)"
-        " VALUES (?, ?, ?, ?, ?, 'open', ?, ?) RETURNING id",
-        (content_id, name, size, purpose, expires_seconds, server_now, now),
+        "INSERT INTO intent (content_id, name, size, purpose, expires_seconds, state, opened_at, begun_at,"
+        " read_folder_id, read_path, read_stamp) VALUES (?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?) RETURNING id",
+        (
+            content_id,
+            name,
+            size,
+            purpose,
+            expires_seconds,
+            server_now,
+            now,
+            None if reading is None else reading.folder_id,
+            None if reading is None else reading.path,
+            None if reading is None else json.dumps(astuple(reading.stamp)),
+        ),
     )
     return int(cursor.fetchone()[0])
 
@@ -108,6 +143,14 @@ def give_up(db: sqlite3.Connection, intent_id: int, *, now: float) -> None:
     )
 
 
+def compared(db: sqlite3.Connection, intent_id: int, *, is_same: bool) -> None:
+    """Record whether the bytes that were sent are those that were planned."""
+    db.execute(
+        "UPDATE intent SET spoilt = ?, read_folder_id = NULL, read_path = NULL, read_stamp = NULL WHERE id = ?",
+        (not is_same, intent_id),
+    )
+
+
 def give_up_all(db: sqlite3.Connection, *, now: float) -> int:
     """At a start: what was open when the process ended has an unknown outcome. Return how many.
 
@@ -145,7 +188,7 @@ def give_up_others(db: sqlite3.Connection, *, sending: frozenset[int], now: floa
 def unknown(db: sqlite3.Connection) -> list[Intent]:
     """Return the intents that only a listing can settle."""
     rows = db.execute(f"SELECT {_COLUMNS} FROM intent WHERE {_UNKNOWN} ORDER BY +id")  # noqa: S608
-    return [Intent(*row) for row in rows]
+    return [_intent(row) for row in rows]
 
 
 def unanswered(db: sqlite3.Connection) -> list[Intent]:
@@ -158,7 +201,7 @@ def unanswered(db: sqlite3.Connection) -> list[Intent]:
         " (SELECT 1 FROM intent AS later WHERE later.state <> 'closed' AND later.name = given_up.name"
         " AND later.size = given_up.size AND later.purpose = given_up.purpose)"
     )
-    return [Intent(*row) for row in rows]
+    return [_intent(row) for row in rows]
 
 
 def count_unknown(db: sqlite3.Connection) -> int:
@@ -187,3 +230,9 @@ def opened_since(db: sqlite3.Connection, server_now: float) -> list[float]:
     """Return when uploads were begun that were begun after a server second."""
     rows = db.execute("SELECT opened_at FROM intent WHERE opened_at > ?", (server_now,))
     return [float(row[0]) for row in rows]
+
+
+def _intent(row: tuple[Any, ...]) -> Intent:
+    *facts, spoilt, folder_id, path, stamp = row
+    reading = None if path is None else Reading(folder_id, path, Stamp(*json.loads(stamp)))
+    return Intent(*(*facts, bool(spoilt), reading))

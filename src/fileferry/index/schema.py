@@ -142,6 +142,10 @@ CREATE TABLE intent (
     unknown_at       REAL,                                 -- wall seconds: when the answer was given up
     closed_at        REAL,
     absences         INTEGER NOT NULL DEFAULT 0,           -- listings that did not show it
+    read_folder_id   INTEGER,                              -- whose file is read while it is sent; NULL: it was before
+    read_path        BLOB,
+    read_stamp       TEXT,                                 -- JSON: as what it was read when it was planned
+    spoilt           INTEGER NOT NULL DEFAULT 0,           -- what was sent is not what was planned
     file_id          TEXT
 ) STRICT;
 CREATE UNIQUE INDEX intent_one_in_flight ON intent (name, size, purpose) WHERE state <> 'closed';
