@@ -151,6 +151,20 @@ def test_purge_without_the_remote_says_what_is_left_and_a_later_one_deletes_it(
     assert stored(it, emulator) == []
 
 
+def test_purge_with_the_key_of_another_project_changes_nothing(
+    it: Installation, emulator: EmulatorProcess
+) -> None:
+    it.write("a.txt", b"ours")
+    it.sync()
+    key = it.environ["OPENAI_API_KEY"]
+    emulator.set_key(f"{key}-other", project="proj_other")
+    it.environ["OPENAI_API_KEY"] = f"{key}-other"
+    assert "`fileferry accept remote`" in it.run("purge", "--yes", check=8).stderr
+    it.environ["OPENAI_API_KEY"] = key
+    assert it.run("ls", check=0).stdout == "docs:a.txt\n"
+    assert stored(it, emulator) == ["a.txt"]
+
+
 @pytest.mark.slow
 def test_prune_ignored_deletes_what_only_ignored_paths_need(
     it: Installation, emulator: EmulatorProcess

@@ -32,7 +32,8 @@ def perform(
     Raises:
         NotInitialised: there is no index to change.
         LockHeld: a process that is no daemon, such as a `sync`, is at work.
-        Held: it would delete, and the index was copied, restored, or belongs to another endpoint.
+        Held: it would delete, and the index was copied, restored, or belongs to another endpoint or account.
+        RemoteError: it would delete, and the API does not answer.
         FerryError: the command was refused, or this user may not change the index.
     """
     config = context.config(config_path)
@@ -51,7 +52,7 @@ def perform(
             raise held from None
         return {**answer, "daemon": True}
     try:
-        return {**_perform_here(config, name, arguments), "daemon": False}
+        return {**_perform_here(config, context, name, arguments), "daemon": False}
     finally:
         lock.close()
 
@@ -75,7 +76,9 @@ def require_owner(directory: str) -> None:
         )
 
 
-def _perform_here(config: Config, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _perform_here(
+    config: Config, context: Context, name: str, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
     from fileferry.daemon.assembly import close_index, open_index
     from fileferry.daemon.commands import COMMANDS
 
@@ -85,6 +88,8 @@ def _perform_here(config: Config, name: str, arguments: Mapping[str, Any]) -> di
     try:
         if name in _DELETING:
             writer.submit(partial(_pin, config=config)).result()
+            if name != "forget" or arguments.get("delete"):
+                _greet(config, context)
         writer.submit(partial(_detach, wanted=config.folders)).result()
         return writer.submit(lambda db: command(db, arguments, now)).result()
     finally:
@@ -98,6 +103,18 @@ def _pin(db: sqlite3.Connection, config: Config) -> None:
 
     custody.verify(db, config.state.directory)
     pin_endpoint(db, config.remote)
+
+
+def _greet(config: Config, context: Context) -> None:
+    """Ask whose the key is before paths leave the index: with another one, nothing could be deleted."""
+    from fileferry.cli.ask_remote import ask
+
+    ask(
+        config,
+        context,
+        os.path.join(config.state.directory, FILE_NAME),
+        lambda view: view.greet(),
+    )
 
 
 def _detach(db: sqlite3.Connection, wanted: tuple[Folder, ...]) -> None:
