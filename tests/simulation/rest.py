@@ -95,7 +95,7 @@ class Rest:
                 continue
             if entry is None:
                 yield f"{path!r} is not in the index"
-            elif not entry.is_kept:
+            else:
                 yield from self._not_right(path, entry, living)
         for path, entry in entries.items():
             if self._is_empty(path):
