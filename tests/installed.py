@@ -25,6 +25,7 @@ class Installation:
         self.config = home / "config.toml"
         self.base_url = base_url
         self.user: int | None = None  # None: as whoever runs the tests
+        self.without_privilege = False  # not even root reads then what its mode forbids
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
@@ -60,7 +61,8 @@ class Installation:
     @property
     def command(self) -> list[str]:
         """Return what starts the command."""
-        return processes.COMMAND
+        drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+        return [*(drop if self.without_privilege and os.geteuid() == 0 else []), *processes.COMMAND]
 
     def run(
         self,

@@ -1,28 +1,11 @@
 """The commands that change the index, each on an installation of its own: what they do here and at the remote."""
 
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from emulator_process import EmulatorProcess
 from installed import Installation
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess() as running:
-        yield running
-
-
-@pytest.fixture
-def it(tmp_path: Path, emulator: EmulatorProcess) -> Installation:
-    installation = Installation(tmp_path / "home", emulator.base_url)
-    # A key, and so a project, for each test: no test sees the files of another.
-    installation.environ["OPENAI_API_KEY"] = f"sk-{tmp_path.name}"
-    emulator.set_key(f"sk-{tmp_path.name}", project=f"proj_{tmp_path.name}")
-    return installation
 
 
 def stored(it: Installation, emulator: EmulatorProcess) -> list[str]:

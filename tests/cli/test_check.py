@@ -3,7 +3,6 @@
 import http.client
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,33 +11,6 @@ import pytest
 from emulator_process import EmulatorProcess
 from installed import Installation
 from integration.stories import eventually
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess() as running:
-        yield running
-
-
-class Plain(Installation):
-    """An installation that can be run as anybody: not even root reads what its mode forbids."""
-
-    without_privilege = False
-
-    @property
-    def command(self) -> list[str]:
-        drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-        return [*(drop if self.without_privilege and os.geteuid() == 0 else []), *super().command]
-
-
-@pytest.fixture
-def it(tmp_path: Path, emulator: EmulatorProcess) -> Plain:
-    installation = Plain(tmp_path / "home", emulator.base_url)
-    key = f"sk-{tmp_path.name}"
-    installation.environ["OPENAI_API_KEY"] = key
-    emulator.set_key(key, project=f"proj_{tmp_path.name}")
-    emulator.clear_requests()
-    return installation
 
 
 def symbols(it: Installation, *args: str, check: int) -> dict[str, str]:
@@ -109,7 +81,7 @@ def test_an_unchanged_folder_is_the_same_on_all_sides(it: Installation) -> None:
     assert it.run("check", "--differences", check=0).stdout == "2 comparisons: 2 the same\n"
 
 
-def test_what_cannot_be_looked_at_is_unknown_and_not_gone(it: Plain) -> None:
+def test_what_cannot_be_looked_at_is_unknown_and_not_gone(it: Installation) -> None:
     it.write("dark/a.txt", b"alpha")
     it.sync()
     it.without_privilege = True

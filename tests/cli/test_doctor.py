@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +12,6 @@ from emulator_process import EmulatorProcess
 from fileferry.local.watch_coverage import file_system_type
 from installed import Installation
 from integration.stories import eventually
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess() as running:
-        yield running
-
-
-class Plain(Installation):
-    """An installation that can be run as anybody: not even root reads what its mode forbids."""
-
-    without_privilege = False
-
-    @property
-    def command(self) -> list[str]:
-        drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-        return [*(drop if self.without_privilege and os.geteuid() == 0 else []), *super().command]
-
-
-@pytest.fixture
-def it(tmp_path: Path, emulator: EmulatorProcess) -> Plain:
-    installation = Plain(tmp_path / "home", emulator.base_url)
-    key = f"sk-{tmp_path.name}"
-    installation.environ["OPENAI_API_KEY"] = key
-    emulator.set_key(key, project=f"proj_{tmp_path.name}")
-    return installation
 
 
 def lines(it: Installation, check: int, **environ: str) -> list[dict[str, Any]]:
@@ -146,7 +119,7 @@ def test_what_keeps_a_folder_from_being_mirrored_is_told(it: Installation) -> No
 
 
 @pytest.mark.slow
-def test_places_that_cannot_be_read_are_counted(it: Plain) -> None:
+def test_places_that_cannot_be_read_are_counted(it: Installation) -> None:
     it.write("dark/a.txt", b"1")
     it.without_privilege = True
     (it.folder / "dark").chmod(0)

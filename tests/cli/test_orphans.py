@@ -1,29 +1,12 @@
 """`orphans`: what looks like ours and is not proven ours is listed, and deleted only when asked for."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from emulator_process import EmulatorProcess
 from installed import Installation
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess() as running:
-        yield running
-
-
-@pytest.fixture
-def it(tmp_path: Path, emulator: EmulatorProcess) -> Installation:
-    installation = Installation(tmp_path / "home", emulator.base_url)
-    key = f"sk-{tmp_path.name}"
-    installation.environ["OPENAI_API_KEY"] = key
-    emulator.set_key(key, project=f"proj_{tmp_path.name}")
-    return installation
 
 
 def add_foreign(it: Installation, emulator: EmulatorProcess, name: str, content: str) -> str:

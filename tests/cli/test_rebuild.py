@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,21 +10,6 @@ import pytest
 from emulator_process import EmulatorProcess
 from installed import Installation
 from integration.stories import eventually
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess() as running:
-        yield running
-
-
-@pytest.fixture
-def it(tmp_path: Path, emulator: EmulatorProcess) -> Installation:
-    installation = Installation(tmp_path / "home", emulator.base_url)
-    key = f"sk-{tmp_path.name}"
-    installation.environ["OPENAI_API_KEY"] = key
-    emulator.set_key(key, project=f"proj_{tmp_path.name}")
-    return installation
 
 
 def damage(path: Path) -> None:
