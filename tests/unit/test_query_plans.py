@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fileferry.index import horizon, intents, wants
+from fileferry.index import horizon, intents, remotes, risk, wants
 from fileferry.index.schema import migrate
 
 TABLES = ("content", "entry", "intent", "remote", "change_log")
@@ -66,6 +66,8 @@ def open_one(db: sqlite3.Connection) -> object:
         pytest.param(
             lambda db: wants.renewals_ahead(db, until=1e9, grain=60.0), id="renewals ahead"
         ),
+        pytest.param(lambda db: risk.look(db.execute, 1e9), id="whether ids run out"),
+        pytest.param(lambda db: remotes.has_expired(db, 1e9), id="whether ids have run out"),
         pytest.param(wants.renewable, id="how many are renewed some day"),
         pytest.param(intents.unknown, id="whose outcome is unknown"),
         pytest.param(

@@ -51,6 +51,16 @@ def test_a_view_has_the_columns_that_were_promised(
     assert ", ".join(column[0] for column in found) == columns
 
 
+@pytest.mark.parametrize(("left", "answer"), [(60, "file-1"), (-60, None), (None, "file-1")])
+def test_an_id_that_has_run_out_by_the_server_s_clock_is_not_shown(
+    db: sqlite3.Connection, left: int | None, answer: str | None
+) -> None:
+    story = Story(db)  # whose server lives in another year than we do
+    content_id = story.read(b"a.txt", b"one")
+    story.answer(content_id, "file-1", expires_at=None if left is None else int(NOW) + left)
+    assert story.files() == {"a.txt": ("synced", answer)}
+
+
 def test_a_synced_file_is_described(db: sqlite3.Connection) -> None:
     story = Story(db)
     content_id = story.read(b"a.txt", b"one")

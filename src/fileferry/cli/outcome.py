@@ -29,6 +29,8 @@ def report(outcome: Outcome, context: Context, *, as_json: bool) -> int:
         )
     if outcome.failed:
         context.talk("`fileferry errors` says why")
+    if outcome.at_risk:
+        context.talk(f"warning: {outcome.at_risk}")
     for halt in outcome.halted:
         context.talk(f"halted: {halt}")
         if hint := halt_hint(halt):

@@ -8,6 +8,7 @@ from fileferry.cli.halts import halt_hint
 from fileferry.cli.summary import FAILED, PENDING, summarize
 from fileferry.cli.text import count, duration, safe, size
 from fileferry.errors import DaemonUnreachable, FerryError
+from fileferry.index import risk
 
 TYPE_CHECKING = False  # the real one lives in typing
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fileferry.cli.context import Context
 
 REPAINT_SECONDS = 2.0
+SKEW_SECONDS = 5.0  # two clocks that are less apart need no line
 _CLEAR = "\x1b[H\x1b[2J"
 
 
@@ -76,6 +78,7 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
         f" next renewal {status['next_renewal'] or 'none'}, watch {status['watch']},"
         f" {count(status['held_deletes'], 'delete')} held{_halted(status)}"
     )
+    yield from _risk_lines(status["at_risk"])
     for folder in status["folders"]:
         yield from _folder_lines(folder)
     remote = status["remote"]
@@ -85,6 +88,9 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     if remote["unaudited"]:
         yield "the index was restored or moved: no id is printed, and none is deleted, before an audit"
         yield "  hint: `fileferry sync` makes one, and so does the daemon"
+    if abs(skew := remote["clock_skew_seconds"]) > SKEW_SECONDS:
+        ahead = "behind" if skew > 0 else "ahead of"
+        yield f"this machine's clock is {duration(abs(skew))} {ahead} the API's, which is reckoned with"
     for hold in status["holds"]:
         yield f"held {hold['hold']}: {count(hold['files'], hold['kind'])} of {hold['folder']}: {hold['reason']}"
         yield f"  hint: `fileferry approve {hold['hold']}` or `fileferry discard {hold['hold']}`"
@@ -94,6 +100,13 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     if remote["without_path"]:
         yield f"{count(remote['without_path'], 'remote file')} with no path (`fileferry purge` deletes all)"
     yield from _daemon_lines(status)
+
+
+def _risk_lines(danger: dict[str, Any] | None) -> Iterator[str]:
+    if danger is not None:
+        when = f"in {duration(danger['seconds'])}" if danger["seconds"] > 0 else "already"
+        yield f"{risk.words(danger['ids'])} not renewed in time, the first runs out {when}: {danger['path']}"
+        yield f"  because {danger['reason']}"
 
 
 def _halted(status: dict[str, Any]) -> str:

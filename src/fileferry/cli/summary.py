@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fileferry.cli.text import moment
+from fileferry.index import risk
 from fileferry.index.identity import shown
+from fileferry.index.reader import SKEW
 
 TYPE_CHECKING = False  # the real one lives in typing
 if TYPE_CHECKING:
@@ -31,10 +33,14 @@ _HOLDS = (
 _REMOTE = (
     "SELECT count(CASE WHEN state = 'live' THEN 1 END) AS live, count(CASE WHEN state = 'retiring' THEN 1 END) AS"
     " retiring, count(CASE WHEN state = 'deleting' THEN 1 END) AS deleting,"
-    " min(CASE WHEN state = 'live' THEN expires_at END) AS next_expiry,"
     " min(CASE WHEN state IN ('retiring', 'deleting') AND proof = 'proven' THEN delete_at END) AS next_delete,"
     " count(CASE WHEN state = 'live' AND NOT EXISTS (SELECT 1 FROM entry WHERE held_id = remote.content_id) THEN 1 END)"
     " AS without_path FROM remote WHERE state IN ('live', 'retiring', 'deleting')"
+)
+_NEXT_EXPIRY = (
+    "SELECT min(expires_at) AS at FROM (SELECT expires_at FROM remote WHERE state = 'live' AND expires_at IS NOT NULL"
+    " AND EXISTS (SELECT 1 FROM entry JOIN folder ON folder.id = entry.folder_id WHERE held_id = remote.content_id"
+    " AND entry.state NOT IN ('ignored', 'kept') AND attachment = 'active') ORDER BY expires_at LIMIT 1)"
 )
 
 
@@ -53,6 +59,10 @@ def summarize(reader: Reader, now: float) -> dict[str, Any]:
         renewal = _one(
             reader, "SELECT min(renew_at) AS at FROM content WHERE renew_at IS NOT NULL"
         )["at"]
+        expiry = _one(reader, _NEXT_EXPIRY)["at"]
+        skew = _one(reader, f"SELECT {SKEW} AS skew")["skew"]
+        server_now = now + skew
+        danger = risk.look(reader.rows, server_now)
         pins = {
             row["key"]: row["value"]
             for row in reader.rows("SELECT key, value FROM meta")
@@ -62,7 +72,6 @@ def summarize(reader: Reader, now: float) -> dict[str, Any]:
         _do(reader, "COMMIT")
     mirrored = [folder for folder in folders if folder["state"] != "detached"]
     files = {state: sum(folder["files"][state] for folder in mirrored) for state in STATES}
-    expiry = remote["next_expiry"]
     scans = [folder["last_scan"] for folder in mirrored if folder["last_scan"]]
     return {
         "files": files,
@@ -76,7 +85,16 @@ def summarize(reader: Reader, now: float) -> dict[str, Any]:
         "held_uploads": sum(hold["files"] for hold in holds if hold["kind"] == "upload"),
         "next_renewal": moment(renewal),
         "next_expiry": moment(expiry),
-        "min_seconds_to_expiry": None if expiry is None else round(expiry - now),
+        "min_seconds_to_expiry": None if expiry is None else round(expiry - server_now),
+        "at_risk": None
+        if danger is None
+        else {
+            "ids": danger.ids,
+            "next_expiry": moment(danger.expires_at),
+            "seconds": round(danger.expires_at - server_now),
+            "path": danger.path,
+            "reason": danger.reason,
+        },
         "next_delete": moment(remote["next_delete"]),
         "last_scan": max(scans, default=None),
         "remote": {
@@ -84,6 +102,7 @@ def summarize(reader: Reader, now: float) -> dict[str, Any]:
             "account": pins.get("account"),
             "halt": pins.get("halt") or pins.get("account_halt"),
             "unaudited": "unaudited" in pins,
+            "clock_skew_seconds": round(skew, 1),
             "live": remote["live"],
             "retiring": remote["retiring"],
             "deleting": remote["deleting"],

@@ -85,7 +85,9 @@ class Auditor:
         files = await self.listing()
         # The answer has just told the server's time: a clock of ours that jumped must not make ids look expired.
         server_now = self._server_now()
-        await purge_expired(self._writer, server_now, self._clock.wall(), listed=files.keys())
+        now = self._clock.wall()
+        if expired := await purge_expired(self._writer, server_now, now, listed=files.keys()):
+            self._log.warning("ids_ran_out", ids=expired)
         unsettled, settled = await self._settle(files, listed_at)
         lost, halted = await self._find_lost(files, listed_at)
         if not halted:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fileferry.daemon.audit import AUDITED_KEY
 from fileferry.errors import CredentialsRefused, RemoteError
-from fileferry.index import folders, intents, trust
+from fileferry.index import folders, intents, remotes, trust
 from fileferry.plan import settlement
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SPACING_SECONDS = 1.0
 IDLE_SECONDS = 3_600.0
+EXPIRED_SECONDS = 300.0  # between two audits because of ids that have run out
 
 
 class Audits:
@@ -59,6 +60,8 @@ class Audits:
         self._log = log
         self._task: asyncio.Task[None] | None = None
         self._not_before = 0.0
+        self._expired_not_before = 0.0
+        self._clears_expired = False
 
     @property
     def running(self) -> bool:
@@ -74,6 +77,17 @@ class Audits:
             return
         self._not_before = now + SPACING_SECONDS
         self._task = asyncio.create_task(self._run())
+
+    async def clear_expired(self) -> bool:
+        """Start one when ids have run out that still answer; say whether it is under way. The remote was greeted."""
+        now = self._clock.monotonic()
+        if self._task is None and now >= self._expired_not_before:
+            server_now = self._contact.server_now()
+            if await self._writer.run(lambda db: remotes.has_expired(db, server_now)):
+                self._expired_not_before = now + EXPIRED_SECONDS
+                self._clears_expired = True
+                self._task = asyncio.create_task(self._run())
+        return self._task is not None and self._clears_expired
 
     def due_in_seconds(self, ahead: Horizon) -> float:
         """Return how long none need be started, by the clock alone."""
@@ -125,6 +139,7 @@ class Audits:
                 unsettled=audit.unsettled,
             )
             self._progress.lost += audit.lost
+            await self._writer.run(self._contact.remember_time)
         except RemoteError as error:
             if isinstance(error, CredentialsRefused):
                 self._contact.refuse(error)
@@ -135,4 +150,5 @@ class Audits:
             self._log.error("audit_crashed", exc_info=error)
         finally:
             self._task = None
+            self._clears_expired = False
             self._ended()

@@ -19,6 +19,7 @@ from fileferry.errors import (
     RemoteRefused,
 )
 from fileferry.index import folders, intents
+from fileferry.index.identity import SKEW_KEY
 from fileferry.remote.pacing import WINDOW_SECONDS
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
     from fileferry.remote.pacing import Pace
 
 ACCOUNT_KEY = "account"
-COMPARED_KEY = "clock_compared_at"
-COMPARED_SECONDS = 600.0
-RIGHT_SECONDS = 60.0
 REFUSED_SECONDS = 300.0
 LEAST_WAIT_SECONDS = 0.05
 JUMP_SECONDS = 5.0
+# What a process before this one heard of the server's clock is believed for so long: shorter than the shortest time
+# that is left for a renewal.
+HEARD_SECONDS = 600.0
 CLOCK_SECONDS = 3.0  # how far two estimates of the server's clock may be apart
 
 
@@ -70,13 +71,14 @@ class Contact:
         self._writer = writer
         self._clock = clock
         self._log = log
-        self._drift_seconds = 0.0  # of the wall clock against the monotonic one, when greeted last
+        # Of the wall clock against the monotonic one, when this process began or the remote was greeted last.
+        self._drift_seconds = self._drift()
+        self._remembered_skew = 0.0  # as it is in the index
+        self._was_told_lately = False  # to a process before this one, a moment before it began
         self._not_before = 0.0
         self._bandwidth: int | None = None  # another than the one that it connects with
         self._has_recalled = False
-        self._compared: str | None = (
-            None  # when our clock was last found right, wall seconds; None: not asked for yet
-        )
+        self._has_heard = False
         self.remote: Remote | None = None
         self.pace: Pace | None = None
         self.on_connect: Callable[[Remote, Pace], Awaitable[None]] | None = None
@@ -96,19 +98,10 @@ class Contact:
         """Say whether the server has told its time since this process began, and since our clock was set last."""
         return self.is_greeted and not self._was_set(self._drift())
 
-    async def trusts_clock(self) -> bool:
-        """Say whether our clock is right enough to say when an id runs out.
-
-        Either the server has told its time, or it did to a process that ended a moment ago and found ours right: a
-        clock that went back since, unnoticed, went back by less than the shortest time that is left for a renewal.
-        """
-        if self.is_greeted:
-            return self.knows_time
-        if self._compared is None:
-            self._compared = await self._writer.run(lambda db: folders.meta(db, COMPARED_KEY)) or ""
-        if not self._compared:
-            return False
-        return 0.0 <= self._clock.wall() - float(self._compared) <= COMPARED_SECONDS
+    @property
+    def trusts_time(self) -> bool:
+        """Say whether the server has told its time, to this process or, a moment before it began, to another one."""
+        return (self.is_greeted or self._was_told_lately) and not self._was_set(self._drift())
 
     @property
     def is_resting(self) -> bool:
@@ -117,8 +110,7 @@ class Contact:
 
     def server_now(self) -> float:
         """Return the server's wall clock, as far as known."""
-        skew = 0.0 if self.remote is None else self.remote.skew_seconds()
-        return self._clock.wall() + skew
+        return self._clock.wall() + self._skew()
 
     def open_in_seconds(self) -> float:
         """Return how long nothing should be asked; 0.0 when something may be."""
@@ -147,6 +139,8 @@ class Contact:
         if self._was_set(drift):
             # What we knew of the server's clock is void: its next answer tells it anew.
             self.is_greeted = False
+        if self.is_greeted and abs(self._skew() - self._remembered_skew) > CLOCK_SECONDS:
+            await self._writer.run(self.remember_time)
         if self.is_greeted or self.is_ended or self.is_resting:
             return self.is_greeted and not self.is_ended
         try:
@@ -173,6 +167,24 @@ class Contact:
         self.refused = self.halted = None
         return True
 
+    def recollect(self, text: str | None) -> None:
+        """Take over what a process before this one knew of the server's clock (`SKEW_KEY` of the index)."""
+        if text is not None:
+            skew, heard_at = map(float, text.split())
+            self._remembered_skew = skew
+            # A moment that is still to come says that our clock went back.
+            self._was_told_lately = 0.0 <= self._clock.wall() - heard_at <= HEARD_SECONDS
+
+    def remember_time(self, db: sqlite3.Connection) -> None:
+        """Write down what is known of the server's clock, for readers and for the next process."""
+        self._remembered_skew = skew = self._skew()
+        folders.set_meta(db, SKEW_KEY, f"{skew!r} {self._clock.wall()!r}")
+
+    def _skew(self) -> float:
+        if self.remote is None or not self._has_heard:
+            return self._remembered_skew
+        return self.remote.skew_seconds()
+
     def _drift(self) -> float:
         return self._clock.wall() - self._clock.monotonic()
 
@@ -189,16 +201,15 @@ class Contact:
         assert self.pace is not None
         async with self.pace.call():
             account = await self.remote.hello()
+        self._has_heard = True
         if not self._has_recalled:
             await self._recall_minute(self.pace)
         text = ", ".join(part for part in (account.organization, account.project) if part)
         self.account = text or None
-        now, skew = self._clock.wall(), self.remote.skew_seconds()
-        compared = repr(now) if abs(skew) <= RIGHT_SECONDS else None
 
         def record(db: sqlite3.Connection) -> None:
             _pin_account(db, text)
-            folders.set_meta(db, COMPARED_KEY, compared)
+            self.remember_time(db)
 
         await self._writer.run(record)
 

@@ -42,7 +42,6 @@ TOO_MANY_REQUESTS = 429
 DELETES_AT_ONCE = 8
 ROOM_SECONDS = 1.0
 ANSWER_SECONDS = 20.0  # a disk that does not answer by then holds up nobody
-UNSURE_SECONDS = 86_400.0  # how far a clock may be off that nobody has compared with the server's
 
 
 class Liaison:
@@ -165,6 +164,10 @@ class Liaison:
         """Return how far the file is that is being sent in parts, or None."""
         return None if self._executor is None else self._executor.large.transfer
 
+    def recollect(self, skew: str | None) -> None:
+        """Take over what a process before this one knew of the server's clock."""
+        self._contact.recollect(skew)
+
     def server_now(self) -> float:
         """Return the server's wall clock, as far as known."""
         return self._contact.server_now()
@@ -190,12 +193,14 @@ class Liaison:
         if ahead.cancel_at is not None and ahead.cancel_at <= now:
             await self._tidy()
         due = ahead.send_at is not None and ahead.send_at <= now
-        renew = ahead.renew_at is not None and await self._renewals_have_begun(ahead.renew_at)
+        renew = await self._may_have_to_renew(ahead.renew_at)
         if not (due or renew):
             self.cramped = None
             return
         if self._contact.is_resting or not await self._contact.ready() or self._uploads is None:
             return
+        if await self._audits.clear_expired():
+            return  # what has run out already is no renewal: a listing says so before others are renewed
         if await self._has_room():
             self._hold_large(is_held=False)
             if self._executor is not None:
@@ -245,14 +250,15 @@ class Liaison:
         if self._contact.remote is not None:
             await self._contact.remote.aclose()
 
-    async def _renewals_have_begun(self, renew_at: float) -> bool:
+    async def _may_have_to_renew(self, renew_at: float | None) -> bool:
         """Say whether renewals may have to begin now, if this is when the first is due.
 
-        A clock that is behind would let ids run out. So before the server has told its time, what is due within a day
-        is reason enough to ask.
+        A clock that is behind would let ids run out. So where the server's time is not known it is asked for, whatever
+        ours says.
         """
-        unsure = 0.0 if await self._contact.trusts_clock() else UNSURE_SECONDS
-        return await self.plan.has_begun(renew_at - unsure)
+        if renew_at is None:
+            return False
+        return not self._contact.trusts_time or await self.plan.has_begun(renew_at)
 
     def _hold_large(self, *, is_held: bool) -> None:
         if self._executor is not None:

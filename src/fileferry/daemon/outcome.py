@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from fileferry.clock import rfc3339
 from fileferry.daemon.enlist import HALT_KEY
 from fileferry.errors import CredentialsRefused, NotInSync, QuotaExhausted, RemoteError
-from fileferry.index import folders, holds, horizon
+from fileferry.index import folders, holds, horizon, risk
 
 if TYPE_CHECKING:
     import sqlite3
 
     from fileferry.daemon.engine import Engine
+    from fileferry.index.risk import Risk
 
 OK, SOME_FAILED, TEMPORARY, REFUSED, HELD = 0, 3, 5, 7, 8
 
@@ -32,6 +33,7 @@ class Outcome:
     halted: tuple[str, ...]
     trouble: str | None
     hint: str | None
+    at_risk: str | None
     next_delete: str | None
     deletes_waiting: int
     exit_code: int
@@ -68,6 +70,9 @@ def outcome_of(
         trouble = NotInSync(
             "the daemon is paused: nothing is sent or deleted", hint="`fileferry resume`"
         )
+    danger = risk.look(
+        db.execute, engine.liaison.server_now(), None if trouble is None else trouble.message
+    )
     return Outcome(
         uploaded=engine.progress.sent_files - before[0],
         uploaded_bytes=engine.progress.sent_bytes - before[1],
@@ -79,12 +84,20 @@ def outcome_of(
         halted=tuple(halts),
         trouble=None if trouble is None else trouble.message,
         hint=None if trouble is None else trouble.hint,
+        at_risk=_at_risk(danger),
         next_delete=None if ahead.delete_at is None else rfc3339(max(ahead.delete_at, now)),
         deletes_waiting=waiting,
         exit_code=_code(
             trouble, held=bool(held or halts), failed=tally.failed, pending=tally.pending
         ),
     )
+
+
+def _at_risk(danger: Risk | None) -> str | None:
+    if danger is None:
+        return None
+    until = rfc3339(danger.expires_at)
+    return f"{risk.words(danger.ids)} not renewed in time, the first runs out {until}: {danger.path}: {danger.reason}"
 
 
 def _code(trouble: object, *, held: bool, failed: int, pending: int) -> int:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from fileferry.clock import rfc3339
+from fileferry.daemon.alarm import Alarm
 from fileferry.daemon.assembly import assemble, close_index, connector, open_index
 from fileferry.daemon.barrier import Barrier
 from fileferry.daemon.control import Control
@@ -67,6 +68,7 @@ class Service:
         self._watcher: Watcher | None = None
         self._patience = Patience()
         self._upkeep: Upkeep | None = None
+        self._alarm: Alarm | None = None
         self._status_at = 0.0
         self._said = ""
         self._retell: asyncio.TimerHandle | None = None
@@ -168,6 +170,13 @@ class Service:
         )
         self._notifier.ready()
         self._upkeep = Upkeep(config.state.directory, clock=self._clock, log=self._log)
+        self._alarm = Alarm(
+            writer=writer,
+            clock=self._clock,
+            server_now=engine.liaison.server_now,
+            trouble=lambda: engine.liaison.trouble,
+            log=self._log,
+        )
         heart = asyncio.create_task(self._beat())
         try:
             await engine.run(lambda: self._turn(watcher, writer))
@@ -188,6 +197,8 @@ class Service:
     async def _turn(self, watcher: Watcher, writer: Writer) -> None:
         self._notifier.alive()
         await watcher.tend()
+        if self._alarm is not None:
+            await self._alarm.look()
         now = self._clock.monotonic()
         if now >= self._status_at:
             self._status_at = now + STATUS_SECONDS
@@ -287,6 +298,8 @@ class Service:
         parts += [f"halted: {detail}" for detail in self._engine.lookout.troubles.values()]
         if halt := folders.meta(db, HALT_KEY) or self._engine.liaison.halted:
             parts.append(f"halted: {halt}")
+        if self._alarm is not None and self._alarm.words is not None:
+            parts.append(self._alarm.words)
         trouble = self._engine.liaison.trouble
         if trouble is not None:
             parts.append(trouble.message)

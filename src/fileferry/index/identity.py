@@ -8,6 +8,8 @@ FILE_NAME = "index.db"
 UNAUDITED_KEY = (
     "unaudited"  # in `meta` of an index that was restored or moved, until an audit has passed
 )
+# In `meta`: by how many seconds the server's clock was ahead of this machine's, and when that was heard.
+SKEW_KEY = "server_skew"
 
 
 def display_text(path: bytes) -> str | None:

@@ -1,8 +1,8 @@
 """Reading the index: what the command line and other programs use, beside a daemon or without one.
 
 Standard library only, and little of it: `fileferry id` is started by the thousand. No dataclasses, no typing.
-Expiry is checked against the clock that the caller gives, so that an id which the server has deleted by itself is
-never printed.
+Expiry is checked against the clock that the caller gives and what was heard of the server's, so that an id which the
+server has deleted by itself is never printed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ import os
 import sqlite3
 
 from fileferry.errors import IndexDamaged, NotInitialised, UnknownPath
-from fileferry.index.identity import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, display_text
+from fileferry.index.identity import (
+    APPLICATION_ID,
+    FILE_NAME,
+    SCHEMA_VERSION,
+    SKEW_KEY,
+    display_text,
+)
 
 TYPE_CHECKING = False  # the real one lives in typing, which costs as much as a query
 if TYPE_CHECKING:
@@ -19,14 +25,16 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
 BUSY_SECONDS = 10.0
+SKEW = f"COALESCE((SELECT CAST(value AS REAL) FROM meta WHERE key = '{SKEW_KEY}'), 0.0)"  # noqa: S608
 _ENTRY = (
-    "SELECT entry.state AS state, remote.file_id AS file_id, remote.expires_at AS expires_at,"
+    "SELECT entry.state AS state, remote.file_id AS file_id, remote.expires_at AS expires_at,"  # noqa: S608
     " COALESCE(entry.error, want.error) AS error, entry.size AS size, entry.mtime_ns AS mtime_ns,"
     " entry.ctime_ns AS ctime_ns, entry.inode AS inode, entry.device AS device, entry.due_at AS due_at,"
     " entry.absent AS absent, held.digest AS digest, held.size AS held_size, held.purpose AS purpose,"
     " remote.name AS remote_name, folder.name AS folder, folder.root AS root, entry.path AS path,"
     " entry.folder_id AS folder_id,"
-    " EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited') AS unaudited"
+    " EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited') AS unaudited,"
+    f" {SKEW} AS skew"
     " FROM entry JOIN folder ON folder.id = entry.folder_id"
     " LEFT JOIN content AS held ON held.id = entry.held_id"
     " LEFT JOIN content AS want ON want.id = entry.want_id"
@@ -180,13 +188,14 @@ def answer(row: sqlite3.Row, now: float) -> str | None:
 
     Args:
         row: from `entry` or `below`.
-        now: wall seconds: an id that has expired meanwhile is not printed.
+        now: wall seconds: an id that has expired meanwhile, by the server's clock as it was heard last, is not
+            printed.
     """
     file_id: str | None = row["file_id"]
     expires_at = row["expires_at"]
     if file_id is None or row["state"] == "ignored" or row["unaudited"]:
         return None
-    return None if expires_at is not None and expires_at <= now else file_id
+    return None if expires_at is not None and expires_at <= now + row["skew"] else file_id
 
 
 def shown_path(root: bytes, path: bytes) -> str:

@@ -37,6 +37,12 @@ def may_exist(db: sqlite3.Connection) -> bool:
     return db.execute(query).fetchone() is not None
 
 
+def has_expired(db: sqlite3.Connection, server_now: float) -> bool:
+    """Say whether any id still answers that the server must have deleted by itself."""
+    query = "SELECT 1 FROM remote WHERE state = 'live' AND expires_at <= ? LIMIT 1"
+    return db.execute(query, (server_now,)).fetchone() is not None
+
+
 def is_used(db: sqlite3.Connection, content_id: int) -> bool:
     """Say whether any path points at a content or wants it."""
     return (

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from fileferry.index.identity import APPLICATION_ID, SCHEMA_VERSION
+from fileferry.index.identity import APPLICATION_ID, SCHEMA_VERSION, SKEW_KEY
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -194,6 +194,11 @@ _RFC3339 = "strftime('%Y-%m-%dT%H:%M:%SZ', {0}, 'unixepoch')"
 _PATH_TEXT = "COALESCE({0}.path_text, CAST({0}.path AS TEXT))"
 _ROOT_TEXT = "CAST(folder.root AS TEXT)"
 
+_SERVER_NOW = (
+    "(CAST(strftime('%s', 'now') AS INTEGER)"  # noqa: S608
+    f" + COALESCE((SELECT CAST(value AS REAL) FROM meta WHERE key = '{SKEW_KEY}'), 0.0))"
+)
+
 
 def _moment(column: str) -> str:
     return _RFC3339.format(column)
@@ -204,7 +209,8 @@ CREATE VIEW files AS
 SELECT folder.name AS folder,
        {_ROOT_TEXT} AS root,
        {_PATH_TEXT.format("entry")} AS path,
-       CASE WHEN NOT EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited') THEN remote.file_id END AS file_id,
+       CASE WHEN NOT EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited')
+            AND (remote.expires_at IS NULL OR remote.expires_at > {_SERVER_NOW}) THEN remote.file_id END AS file_id,
        entry.state AS state,
        held.digest AS digest,
        held.size AS size,
