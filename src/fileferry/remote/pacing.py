@@ -84,21 +84,21 @@ class Slots:
         self._used = 0
         self._successes = 0
         self._halved_at = float("-inf")
-        self._freed = asyncio.Condition()
+        self._freed = asyncio.Event()
         self.allowed = most
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
         """Wait for a slot and hold it."""
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._used < self.allowed)
-            self._used += 1
+        while self._used >= self.allowed:
+            self._freed.clear()
+            await self._freed.wait()
+        self._used += 1
         try:
             yield
         finally:
             self._used -= 1
-            async with self._freed:
-                self._freed.notify_all()  # more than one may have room, once more are allowed
+            self._freed.set()  # for all: more than one may have room, once more are allowed
 
     def fewer(self, now: float) -> None:
         """Halve, once for all failures of the same second."""
