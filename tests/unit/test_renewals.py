@@ -126,6 +126,7 @@ def test_all_are_early_by_the_same_share_and_by_no_more_than_keeps_the_rate_busy
     long, short = Batch(1_000.0, 10_000.0, 13), Batch(1_000.0, 2_000.0, 100)
     assert ahead(long, short).share == 0.1
     assert ahead(Batch(1_000.0, 10_000.0, 12), short).share == 0.5
+    assert ahead(Batch(1_500.0, 10_000.0, 12), Batch(1_500.0, 2_000.0, 100), now=500.0).share == 0.5
     late = Batch(-1.0, 2_000.0, 1)
     assert ahead(late, Batch(1_000.0, 10_000.0, 12), short).share == 0.1
     assert ahead(Batch(-1.0, 2_000.0, 13), long, short).share == 0.0
@@ -160,6 +161,11 @@ def test_what_does_not_press_is_not_early_however_long_it_lives() -> None:
 )
 def test_the_more_time_is_to_spare_the_longer_it_holds(batch: Batch, seconds: float) -> None:
     assert ahead(batch).seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(121, 3_600.0), (122, 0.3 * (1_000 - 121))])
+def test_two_minutes_of_work_are_few_and_a_second_more_is_not(count: int, seconds: float) -> None:
+    assert ahead(Batch(1_000.0, DAY, count), rate=1.0).seconds == pytest.approx(seconds)
 
 
 def test_the_least_time_to_spare_decides_for_how_long_it_holds() -> None:

@@ -45,7 +45,7 @@ class RenewalPlan:
         self._clock = clock
         self._server_now = server_now
         self.good_until = 0.0
-        self._ahead = Ahead()
+        self._ahead = Ahead(until=float("-inf"), share=0.0, seconds=0.0)
 
     def limit(self, uploads_per_minute: int) -> None:
         """Plan with another rate from now on."""

@@ -54,9 +54,9 @@ class Ahead:
         seconds: for how long this holds.
     """
 
-    until: float = float("-inf")
-    share: float = 0.0
-    seconds: float = 0.0
+    until: float
+    share: float
+    seconds: float
 
 
 def renew_at(*, created_at: float, expires_at: float | None) -> float | None:
