@@ -51,3 +51,20 @@ def test_ten_quick_restarts_send_no_more_than_one_process_may(it: Ferry, skew_se
         assert most_in_a_minute(arrived) <= 20
         # Nor more than one process would have sent: a quarter at once, and the rest spread.
         assert len(arrived) <= 5 + 1 + (arrived[-1] - arrived[0]) * 20 / 60
+
+
+LIMIT_USED_UP = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "10m"}
+
+
+@pytest.mark.parametrize("words", [{"retry_after": 600}, {"headers": LIMIT_USED_UP}])
+def test_a_sync_keeps_the_rest_that_the_api_asked_the_one_before_for(
+    it: Ferry, words: dict[str, object]
+) -> None:
+    it.write("a.txt", b"one")
+    it.emulator.add_fault("status", method="POST", path="/v1/files", status=429, **words)
+    it.run("sync", check=5)
+    it.emulator.clear_requests()
+    for _ in range(2):
+        assert "the API asked for no request before" in it.run("sync", check=5).stderr
+    assert sent_at(it) == []
+    assert [one for one in it.emulator.requests() if one["project"] == it.project] == []

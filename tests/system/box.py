@@ -19,6 +19,7 @@ SCRIPT = Path(__file__).with_name("sdbox.sh")
 PORT = 8700
 BASE_URL = f"http://127.0.0.1:{PORT}/v1"
 PREFIX = "/opt/fileferry"
+WHEELS = f"{PREFIX}-wheels"
 USER = "fileferry"
 PATIENCE_SECONDS = 30.0
 _CALL = (
@@ -73,10 +74,11 @@ class Box:
         self.root = Path("/")
 
     def up(self) -> None:
-        """Boot."""
+        """Boot, and wait until that is over: it clears directories."""
         done = self._script("up")
         assert done.returncode == 0, done.stderr
         self.root = Path(self._script("root").stdout.strip())
+        self.run("systemctl", "is-system-running", "--wait", check=False)
 
     def down(self) -> None:
         """Power off, and remove every trace."""
@@ -130,7 +132,7 @@ class Box:
 
     def install(self, wheels: Path) -> None:
         """Install fileferry, its unit and its user."""
-        shutil.copytree(wheels, self.path("/tmp/wheels"))
+        shutil.copytree(wheels, self.path(WHEELS))
         self.run(system_python(), "-m", "venv", PREFIX, timeout=100)
         self.run(
             *(
@@ -139,7 +141,7 @@ class Box:
                 "--quiet",
                 "--no-index",
                 "--find-links",
-                "/tmp/wheels",
+                WHEELS,
             ),
             "fileferry",
             timeout=200,

@@ -21,8 +21,7 @@ from fileferry.daemon.survey import Surveyor
 from fileferry.errors import ConfigError, Held
 from fileferry.index import intents, trust
 from fileferry.index.connection import open_writer
-from fileferry.index.folders import meta
-from fileferry.index.identity import FILE_NAME, SKEW_KEY
+from fileferry.index.identity import FILE_NAME
 from fileferry.index.writer import InlineWriter, ThreadWriter
 from fileferry.plan import backoff
 
@@ -201,7 +200,7 @@ def assemble(
         progress=progress,
         log=log,
     )
-    liaison.recollect(writer.submit(lambda db: meta(db, SKEW_KEY)).result())
+    writer.submit(liaison.recollect).result()
     liaison.room = lambda: backups.no_room(state_directory)
     engine = Engine(
         mirrors=mirrors,

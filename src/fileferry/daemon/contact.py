@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fileferry.clock import rfc3339
 from fileferry.daemon.enlist import ACCOUNT_HALT_KEY, pinned_to
 from fileferry.errors import (
     CredentialsRefused,
@@ -17,6 +18,7 @@ from fileferry.errors import (
     QuotaExhausted,
     RemoteError,
     RemoteRefused,
+    RemoteUnavailable,
 )
 from fileferry.index import folders, intents
 from fileferry.index.identity import SKEW_KEY
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from fileferry.remote.pacing import Pace
 
 ACCOUNT_KEY = "account"
+REST_KEY = "rest"  # in `meta`: until when the server wants no request, and when it said so, in wall seconds
 REFUSED_SECONDS = 300.0
 LEAST_WAIT_SECONDS = 0.05
 JUMP_SECONDS = 5.0
@@ -55,6 +58,7 @@ class Contact:
         is_greeted: the remote answered, and is the one that it should be.
         is_ended: nothing more may be asked of it.
         refused: why the API takes nothing from us, or None.
+        told: that the API asked a process before this one to wait, or None.
         halted: why nothing may be sent or deleted until somebody accepts it, or None.
         account: whose the key is, as the API says, or None.
     """
@@ -76,6 +80,7 @@ class Contact:
         self._remembered_skew = 0.0  # as it is in the index
         self._was_told_lately = False  # to a process before this one, a moment before it began
         self._not_before = 0.0
+        self._noted_until = 0.0  # monotonic seconds, of what the server asked for
         self._bandwidth: int | None = None  # another than the one that it connects with
         self._has_recalled = False
         self._has_heard = False
@@ -85,6 +90,7 @@ class Contact:
         self.is_greeted = False
         self.is_ended = False
         self.refused: FerryError | None = None
+        self.told: RemoteUnavailable | None = None
         self.halted: str | None = None
         self.account: str | None = None
 
@@ -139,6 +145,8 @@ class Contact:
         if self._was_set(drift):
             # What we knew of the server's clock is void: its next answer tells it anew.
             self.is_greeted = False
+        if self.pace is not None and abs(self._told_until() - self._noted_until) > CLOCK_SECONDS:
+            await self._writer.run(self.remember_rest)
         if self.is_greeted and abs(self._skew() - self._remembered_skew) > CLOCK_SECONDS:
             await self._writer.run(self.remember_time)
         if self.is_greeted or self.is_ended or self.is_resting:
@@ -164,21 +172,43 @@ class Contact:
             return False
         self.is_greeted = True
         self._drift_seconds = drift
-        self.refused = self.halted = None
+        self.refused = self.halted = self.told = None
         return True
 
-    def recollect(self, text: str | None) -> None:
-        """Take over what a process before this one knew of the server's clock (`SKEW_KEY` of the index)."""
-        if text is not None:
+    def recollect(self, db: sqlite3.Connection) -> None:
+        """Take over what a process before this one knew of the server: its clock, and whether it asked us to wait."""
+        now = self._clock.wall()
+        if (text := folders.meta(db, SKEW_KEY)) is not None:
             skew, heard_at = map(float, text.split())
             self._remembered_skew = skew
             # A moment that is still to come says that our clock went back.
-            self._was_told_lately = 0.0 <= self._clock.wall() - heard_at <= HEARD_SECONDS
+            self._was_told_lately = 0.0 <= now - heard_at <= HEARD_SECONDS
+        if (text := folders.meta(db, REST_KEY)) is not None:
+            until, told_at = map(float, text.split())
+            if told_at <= now < until:
+                self._not_before = self._clock.monotonic() + until - now
+                self.told = RemoteUnavailable(
+                    f"the API asked for no request before {rfc3339(until)}",
+                    hint="it is a limit by the day, perhaps; nothing is lost, and `run` goes on by itself",
+                    retry_after_seconds=until - now,
+                )
+
+    def remember_rest(self, db: sqlite3.Connection) -> None:
+        """Write down how long the server asked us to wait, for the next process."""
+        self._noted_until = self._told_until()
+        now = self._clock.wall()
+        is_over = self._noted_until <= self._clock.monotonic()
+        until = now + self._noted_until - self._clock.monotonic()
+        folders.set_meta(db, REST_KEY, None if is_over else f"{until!r} {now!r}")
 
     def remember_time(self, db: sqlite3.Connection) -> None:
         """Write down what is known of the server's clock, for readers and for the next process."""
         self._remembered_skew = skew = self._skew()
         folders.set_meta(db, SKEW_KEY, f"{skew!r} {self._clock.wall()!r}")
+
+    def _told_until(self) -> float:
+        left = 0.0 if self.pace is None else self.pace.told_in_seconds()
+        return self._clock.monotonic() + left if left > 0 else 0.0
 
     def _skew(self) -> float:
         if self.remote is None or not self._has_heard:

@@ -13,6 +13,7 @@ from fileferry.errors import FerryError, RemoteError
 
 if TYPE_CHECKING:
     import random
+    import sqlite3
     from collections.abc import Callable, Mapping
 
     from fileferry.clock import Clock
@@ -157,16 +158,16 @@ class Liaison:
         """Return why the last calls failed, or None when they did not."""
         if self.refusal is not None or self.cramped is not None:
             return self.refusal or self.cramped
-        return None if self._contact.pace is None else self._contact.pace.last_error
+        return self._contact.told if self._contact.pace is None else self._contact.pace.last_error
 
     @property
     def transfer(self) -> Transfer | None:
         """Return how far the file is that is being sent in parts, or None."""
         return None if self._executor is None else self._executor.large.transfer
 
-    def recollect(self, skew: str | None) -> None:
-        """Take over what a process before this one knew of the server's clock."""
-        self._contact.recollect(skew)
+    def recollect(self, db: sqlite3.Connection) -> None:
+        """Take over what a process before this one knew of the server."""
+        self._contact.recollect(db)
 
     def server_now(self) -> float:
         """Return the server's wall clock, as far as known."""
@@ -248,6 +249,7 @@ class Liaison:
             tidying.cancel()
             await asyncio.gather(tidying, return_exceptions=True)
         if self._contact.remote is not None:
+            await self._writer.run(self._contact.remember_rest)
             await self._contact.remote.aclose()
 
     async def _may_have_to_renew(self, renew_at: float | None) -> bool:

@@ -159,6 +159,7 @@ class Pace:
         self.throttle = throttle or Throttle(clock, 0)
         self.failures = 0
         self._closed_until = 0.0
+        self._told_until = 0.0
         self.last_error: RemoteError | None = None
 
     @property
@@ -170,9 +171,14 @@ class Pace:
         """Return how long no call should be made; 0.0 when one may be."""
         return max(0.0, self._closed_until - self._clock.monotonic())
 
+    def told_in_seconds(self) -> float:
+        """Return for how long the server asked for no call; 0.0 when it did not."""
+        return max(0.0, self._told_until - self._clock.monotonic())
+
     def rest(self, seconds: float) -> None:
         """Make no call for a while: the server said that nothing is left of its limit."""
-        self._closed_until = max(self._closed_until, self._clock.monotonic() + seconds)
+        self._told_until = max(self._told_until, self._clock.monotonic() + seconds)
+        self._closed_until = max(self._closed_until, self._told_until)
 
     def limit(self, uploads_per_minute: int) -> None:
         """Change the limits from now on; what was sent in the last minute counts."""
@@ -253,7 +259,10 @@ class Pace:
         # Calls that were under way together fail together: that is one failure in a row, not one for each.
         self.failures = max(self.failures, before + 1)
         self.last_error = error
-        wait = retry_after if retry_after is not None else self.delay_seconds(self.failures)
+        if retry_after is not None:
+            self.rest(retry_after)
+            return
+        wait = self.delay_seconds(self.failures)
         self._closed_until = max(self._closed_until, self._clock.monotonic() + wait)
 
     def _well(self) -> None:
