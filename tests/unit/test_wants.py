@@ -95,11 +95,14 @@ def test_but_by_a_retry(story: Story) -> None:
     assert renewals(story) == [content_id]
 
 
+@pytest.mark.parametrize("few_share", [0, 8], ids=["few of many", "all"])
 def test_what_lies_ahead_is_told_in_groups_of_what_is_due_together_and_lives_alike(
-    story: Story,
+    story: Story, few_share: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(wants, "FEW_SHARE", few_share)
     for number, (due_in, life) in enumerate([(10, 3_600), (50, 3_600), (20, 86_400), (4_000, 10)]):
         content_id = story.read(b"%d" % number, b"%d" % number)
+        story.answer(content_id, f"old-{number}", expires_at=int(NOW) + life)
         story.answer(content_id, f"file-{number}", expires_at=int(NOW) + life)
         contents.plan_renewal(story.db, content_id, NOW + due_in)
         created_at = NOW + due_in - life + 900  # so that it was due 900 s before its end

@@ -41,6 +41,11 @@ _BY_TURN = (
     f" AND {_NOT_PUT_OFF} ORDER BY renew_at LIMIT :reach"
 )
 
+# For few: one by one, each somewhere else on the disk. Or all of them as they lie there, for each a tenth of the time.
+_FROM_THE_NEXT = "content CROSS JOIN remote ON remote.content_id = content.id"
+_FROM_END_TO_END = "remote NOT INDEXED CROSS JOIN content ON content.id = remote.content_id"
+FEW_SHARE = 8
+
 
 def due(
     db: sqlite3.Connection,
@@ -113,10 +118,11 @@ def renewals_ahead(
     Returns:
         When the last of a group is due (server seconds), how long after it was made, and how many they are.
     """
+    near = db.execute("SELECT count(*) FROM content WHERE renew_at <= ?", (until,)).fetchone()[0]
     rows = db.execute(
-        "SELECT max(renew_at), avg(renew_at - created_at), count(*) FROM content CROSS JOIN remote"
-        " ON remote.content_id = content.id AND remote.state = 'live'"
-        " WHERE renew_at <= ?1 AND renew_at > created_at AND due_at IS NULL"
+        "SELECT max(renew_at), avg(renew_at - created_at), count(*)"  # noqa: S608
+        f" FROM {_FROM_END_TO_END if near * FEW_SHARE > renewable(db) else _FROM_THE_NEXT}"
+        " WHERE remote.state = 'live' AND renew_at <= ?1 AND renew_at > created_at AND due_at IS NULL"
         " GROUP BY CAST(renew_at / ?2 AS INTEGER), CAST((renew_at - created_at) / 900 AS INTEGER)",
         (until, grain),
     )
