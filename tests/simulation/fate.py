@@ -17,11 +17,20 @@ class Plan:
         fuse: crash at the n-th point from now; None: do not.
         full_commits: so many commits from now find the disk full.
         slow_work: so many pieces of blocking work from now hang for a minute.
+        dies_unheard: crash when the next upload has been stored, and before anybody here hears of it; so many pieces of
+            blocking work hang after that. None: do not.
     """
 
     fuse: int | None = None
     full_commits: int = 0
     slow_work: int = 0
+    dies_unheard: int | None = None
+
+    def clear(self) -> None:
+        """Let nothing go wrong."""
+        self.fuse = None
+        self.full_commits = self.slow_work = 0
+        self.dies_unheard = None
 
 
 @dataclass(slots=True)

@@ -9,6 +9,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class Kind(StrEnum):
@@ -45,6 +49,7 @@ class Kind(StrEnum):
     BLACKOUT = "blackout"
     HOLE = "a listing with a hole"
     OTHERS_DELETE = "others delete"
+    OTHERS_DELETE_RENEWED = "others delete what was just renewed"
     OTHERS_CREATE = "others create"
     TWIN = "others send the same at the same time"
     SUSPEND = "suspend"
@@ -54,6 +59,7 @@ class Kind(StrEnum):
     LOOK = "look"
     CRASH = "crash"
     FUSE = "fuse"
+    DEAF = "killed before it hears of an upload"
     RESTART = "restart"
     APPROVE = "approve"
     DISCARD = "discard"
@@ -103,6 +109,7 @@ WEIGHTS: dict[Kind, int] = {
     Kind.BLACKOUT: 2,
     Kind.HOLE: 2,
     Kind.OTHERS_DELETE: 1,
+    Kind.OTHERS_DELETE_RENEWED: 1,
     Kind.OTHERS_CREATE: 2,
     Kind.TWIN: 3,
     Kind.SUSPEND: 2,
@@ -112,6 +119,7 @@ WEIGHTS: dict[Kind, int] = {
     Kind.LOOK: 4,
     Kind.CRASH: 3,
     Kind.FUSE: 7,
+    Kind.DEAF: 3,
     Kind.RESTART: 2,
     Kind.APPROVE: 3,
     Kind.DISCARD: 2,
@@ -122,10 +130,15 @@ WEIGHTS: dict[Kind, int] = {
 DELAYS = (0.0, 0.0, 0.004, 0.1, 0.5, 1.5, 3.0, 3.0, 8.0, 20.0, 45.0, 90.0)
 
 
-def make(seed: int, length: int | None = None) -> list[Step]:
-    """Return the history of a seed."""
+def make(seed: int, length: int | None = None, *, only: Collection[Kind] = ()) -> list[Step]:
+    """Return the history of a seed.
+
+    Args:
+        length: how many steps it has beside its first files; None: as chance will have it.
+        only: what happens in it; empty: everything.
+    """
     chance = random.Random(f"history {seed}")
-    kinds = list(WEIGHTS)
+    kinds = [kind for kind in WEIGHTS if kind in only or not only]
     # Each history has its own temper: some kinds happen often in it and others never.
     weights = [WEIGHTS[kind] * chance.choice((0, 1, 1, 2, 4)) for kind in kinds]
     count = chance.randint(6, 40) if length is None else length

@@ -1,8 +1,7 @@
-"""What goes wrong, at the disk, at the remote, with the clock and with the process, and what strangers do."""
+"""What goes wrong, at the disk, at the remote, with the clock and with the process."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from fileferry.emulator import Fault, FaultKind
@@ -162,62 +161,6 @@ async def hole(scene: Scene) -> None:
         leave_out(world, frozenset(scene.chance.choice(live)))
 
 
-async def others_delete(scene: Scene) -> None:
-    world = scene.world
-    truth = scene.witness.truth
-    ours = [file_id for file_id in truth.sent if file_id not in truth.deleted]
-    if ours:
-        with world.as_somebody_else():
-            world.emulator.store.delete(scene.chance.choice(ours), world.emulator.clock.now())
-
-
-async def others_create(scene: Scene) -> None:
-    world = scene.world
-    path = scene.file()
-    if path is None or not world.disk.files[path]:
-        return
-    content = world.disk.files[path]
-    name = _sent_name(path)
-    expiries = [folder.expires_after_seconds for folder in world.folders]
-    with world.as_somebody_else():
-        await world.emulator.add_file(
-            content, filename=name, expires_after=scene.chance.choice((None, *expiries))
-        )
-
-
-async def twin(scene: Scene) -> None:
-    """Lose the answer to an upload, stored or not, while somebody else sends a file of the same name and size."""
-    world, path = scene.world, scene.free()
-    if path is None or world.loop is None:
-        return
-    folder = next(folder for folder in world.folders if path.startswith(folder.root + b"/"))
-    ours, theirs = (
-        b"ours %d" % scene.chance.randrange(999),
-        b"them %d" % scene.chance.randrange(999),
-    )
-    world.disk.write(path, ours)
-    scene.mark_later(path, 0.0)
-    kind = scene.chance.choice((FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER))
-    world.emulator.add_fault(Fault(kind, "POST", "/v1/files"))
-    expiry = scene.chance.choice((None, folder.expires_after_seconds))
-
-    async def send() -> None:
-        with world.as_somebody_else():
-            await world.emulator.add_file(
-                theirs[: len(ours)].ljust(len(ours)),
-                filename=_sent_name(path),
-                expires_after=expiry,
-            )
-
-    loop, wait = world.loop, scene.chance.choice((0.0, 0.3, 1.0))
-    loop.call_later(folder.settle_seconds + wait, lambda: loop.create_task(send()))
-
-
-def _sent_name(path: bytes) -> str:
-    """Return the name that a file is sent under where folders do not say otherwise."""
-    return os.path.basename(path).decode("utf-8", "backslashreplace").lower()
-
-
 async def suspend(scene: Scene) -> None:
     scene.world.clock.slept_seconds += scene.chance.choice((3_600.0, 5_000.0, 90_000.0, 800_000.0))
 
@@ -254,6 +197,10 @@ async def crash(scene: Scene) -> None:
 
 async def fuse(scene: Scene) -> None:
     scene.world.plan.fuse = scene.chance.choice((1, 2, 3, 5, 8, 13, 21, 34, 80))
+
+
+async def deaf(scene: Scene) -> None:
+    scene.world.plan.dies_unheard = scene.chance.choice((0, 0, 1))
 
 
 async def disk_full(scene: Scene) -> None:

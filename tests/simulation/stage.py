@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fileferry.model import Dedup, Folder
-from simulation import edits, mishaps, orders
+from simulation import edits, mishaps, orders, strangers
 from simulation.history import Kind
 from simulation.scene import Scene
 
@@ -95,9 +95,10 @@ _ACTS: dict[Kind, Callable[[Scene], Awaitable[None]]] = {
     Kind.NO_FAULTS: mishaps.no_faults,
     Kind.BLACKOUT: mishaps.blackout,
     Kind.HOLE: mishaps.hole,
-    Kind.OTHERS_DELETE: mishaps.others_delete,
-    Kind.OTHERS_CREATE: mishaps.others_create,
-    Kind.TWIN: mishaps.twin,
+    Kind.OTHERS_DELETE: strangers.others_delete,
+    Kind.OTHERS_DELETE_RENEWED: strangers.others_delete_renewed,
+    Kind.OTHERS_CREATE: strangers.others_create,
+    Kind.TWIN: strangers.twin,
     Kind.SUSPEND: mishaps.suspend,
     Kind.NEAR_EXPIRY: mishaps.near_expiry,
     Kind.CLOCK_FORWARD: mishaps.clock_forward,
@@ -105,6 +106,7 @@ _ACTS: dict[Kind, Callable[[Scene], Awaitable[None]]] = {
     Kind.LOOK: orders.look,
     Kind.CRASH: mishaps.crash,
     Kind.FUSE: mishaps.fuse,
+    Kind.DEAF: mishaps.deaf,
     Kind.RESTART: orders.restart,
     Kind.APPROVE: orders.approve,
     Kind.DISCARD: orders.discard,

@@ -9,13 +9,16 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fileferry.index import entries
+from fileferry.daemon.audit import HALT_ACCEPTED_KEY
+from fileferry.daemon.enlist import HALT_KEY
+from fileferry.index import entries, folders
 from simulation import history, mishaps, stage
 from simulation.orders import Restart
 from simulation.witness import Witness
 from simulation.world import World
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
     from simulation.fate import Figures, Violation
@@ -53,31 +56,40 @@ class Outcome:
         return "\n".join(lines)
 
 
-def play(seed: int, steps: Sequence[Step] | None = None) -> Outcome:
-    """Play the history of a seed, or these steps in its world."""
+def play(
+    seed: int, steps: Sequence[Step] | None = None, *, rest_seconds: float = REST_SECONDS
+) -> Outcome:
+    """Play the history of a seed, or these steps in its world.
+
+    Args:
+        rest_seconds: how long it may take, in the end, until nothing is left to be done.
+    """
     home = tempfile.mkdtemp(prefix="ferry-", dir=MEMORY if os.path.isdir(MEMORY) else None)
     try:
-        return _play(seed, history.make(seed) if steps is None else steps, home)
+        return _play(seed, history.make(seed) if steps is None else steps, home, rest_seconds)
     finally:
         shutil.rmtree(home)
 
 
-def _play(seed: int, steps: Sequence[Step], home: str) -> Outcome:
+def _play(seed: int, steps: Sequence[Step], home: str, rest_seconds: float) -> Outcome:
     world = World(seed, home)
     try:
         witness = Witness(world)
         stage.furnish(world, seed)
-        _Story(world, witness, steps).tell()
+        _Story(world, witness, steps, rest_seconds).tell()
     finally:
         world.close()
     return Outcome(seed, world.figures, tuple(world.violations), tuple(world.trace))
 
 
 class _Story:
-    def __init__(self, world: World, witness: Witness, steps: Sequence[Step]) -> None:
+    def __init__(
+        self, world: World, witness: Witness, steps: Sequence[Step], rest_seconds: float
+    ) -> None:
         self._world = world
         self._witness = witness
         self._steps = steps
+        self._rest_seconds = rest_seconds
         self._position = 0
 
     def tell(self) -> None:
@@ -85,8 +97,7 @@ class _Story:
         world = self._world
         while self._position < len(self._steps):
             world.live(self._next_steps)
-        world.plan.fuse = None
-        world.plan.full_commits = world.plan.slow_work = 0
+        world.plan.clear()
         world.live(self._end)
         if not world.violations:
             world.live(self._once_more)
@@ -108,12 +119,14 @@ class _Story:
         mend(world)
         await ask_again(world)
         world.tell("mended")
-        deadline = world.now() + REST_SECONDS
+        deadline = world.now() + self._rest_seconds
         while problems := witness.rest.problems():
             if world.now() >= deadline or world.violations:
                 for problem in problems:
                     world.object("it converges", problem)
                 return
+            if witness.truth.removed_by_others:
+                await accept_losses(world)
             await asyncio.sleep(LOOK_SECONDS)
         witness.is_final = True
         world.tell("at rest")
@@ -143,8 +156,7 @@ class _Story:
 
 def mend(world: World) -> None:
     """Take away whatever is wrong with the world."""
-    world.plan.fuse = None
-    world.plan.full_commits = world.plan.slow_work = 0
+    world.plan.clear()
     world.emulator.clear_faults()
     world.disk.troubles.clear()
     world.disk.on_read.clear()
@@ -159,6 +171,18 @@ async def ask_again(world: World) -> None:
     now = world.clock.wall()
     await world.writer.run(lambda db: entries.retry(db, None, None, now=now))
     world.assembly.engine.liaison.retry()
+
+
+async def accept_losses(world: World) -> None:
+    """Do what `fileferry accept remote` does when an audit misses so many ids at once that it asks."""
+    assert world.writer is not None
+
+    def accept(db: sqlite3.Connection) -> None:
+        if folders.meta(db, HALT_KEY) is not None:
+            folders.set_meta(db, HALT_ACCEPTED_KEY, "1")
+            folders.set_meta(db, HALT_KEY, None)
+
+    await world.writer.run(accept)
 
 
 __all__ = ["Outcome", "mend", "play"]

@@ -12,7 +12,7 @@ import pytest
 from simulation import story
 
 QUICK, MANY = 5, 500
-GROUP = 5
+GROUP = 20  # few enough for processes to share out
 
 
 def play(seeds: range) -> None:
@@ -21,16 +21,15 @@ def play(seeds: range) -> None:
     assert not failed, "\n".join(outcome.report() for outcome in failed)
 
 
-@pytest.mark.parametrize("first", range(1, QUICK + 1, GROUP))
-def test_every_rule_holds_whatever_happens(first: int) -> None:
-    play(range(first, first + GROUP))
+def test_every_rule_holds_whatever_happens() -> None:
+    play(range(1, QUICK + 1))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("first", range(QUICK + 1, MANY + 1, 8 * GROUP))
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("first", range(1, MANY + 1, GROUP))
 def test_every_rule_holds_over_many_histories(first: int) -> None:
-    play(range(first, first + 8 * GROUP))
+    play(range(first, first + GROUP))
 
 
 @pytest.mark.parametrize(

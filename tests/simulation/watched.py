@@ -122,6 +122,10 @@ class WatchedTransport(EmulatorTransport):
             world.figures.lost_answers += world.figures.creates > creates
             raise
         world.tell(f"{what}: {response.status_code}")
+        if world.plan.dies_unheard is not None and world.figures.creates > creates:
+            world.plan.slow_work = world.plan.dies_unheard
+            world.plan.dies_unheard = None
+            world.die("the answer to an upload")
         world.point("after a request")
         return response
 
