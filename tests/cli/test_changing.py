@@ -134,6 +134,13 @@ def test_purge_without_the_remote_says_what_is_left_and_a_later_one_deletes_it(
     assert stored(it, emulator) == []
 
 
+def test_a_plan_has_one_line_for_each_file_however_it_is_called(it: Installation) -> None:
+    it.write("odd\x1b[31m\nupload   docs:never.txt", b"one")
+    done = it.run("sync", "--dry-run", check=0)
+    assert done.stdout.splitlines()[0].startswith("upload   docs:odd\\x1b[31m\\nupload ")
+    assert len(done.stdout.splitlines()) == 2
+
+
 def test_purge_with_the_key_of_another_project_changes_nothing(
     it: Installation, emulator: EmulatorProcess
 ) -> None:

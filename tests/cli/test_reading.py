@@ -122,7 +122,8 @@ def test_ls_ends_quietly_when_nobody_reads_on(synced: Installation) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["ls"], ["ls", "-l"], ["history"], ["ls", "--json"], ["id", f"docs:{ODD}"]]
+    "command",
+    [["ls"], ["ls", "-l"], ["history"], ["ls", "--json"], ["id", f"docs:{ODD}"]],
 )
 def test_no_name_of_a_file_writes_to_the_terminal(synced: Installation, command: list[str]) -> None:
     done = synced.run(*command, check=0)

@@ -65,7 +65,7 @@ def _explain(config: Config, text: str, arguments: argparse.Namespace, context: 
             }
         )
     elif ignored:
-        context.say(f"{safe(source)}:{line}:{safe(pattern)}\t{safe(text)}")
+        context.say(f"{source}:{line}:{pattern}", text)
     return IGNORED if ignored else NOT_IGNORED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from fileferry.cli.text import safe
 from fileferry.errors import FerryError, UsageError
 
 TYPE_CHECKING = False  # the real one lives in typing
@@ -29,7 +30,7 @@ def confirm(context: Context, question: str, *, yes: bool) -> None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(f"this has to be confirmed: {question}", hint="`--yes` confirms it")
-    context.err.write(f"{context.printable(question)} [y/N] ")
+    context.err.write(f"{safe(question)} [y/N] ")
     context.err.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise FerryError("nothing was done")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from fileferry.cli.text import safe
+
 TYPE_CHECKING = False  # the real one lives in typing
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +32,20 @@ class Context:
         except FileNotFoundError:
             return "/"
 
-    def say(self, text: str = "") -> None:
-        """Print a line of data; what it holds cannot write control sequences to a terminal."""
-        self.out.write(self.printable(text) + "\n")
+    def say(self, *fields: str) -> None:
+        """Print a line of data, a tab between its fields: no name in it writes to the terminal, or a line of its own."""
+        self.out.write("\t".join(map(safe, fields)) + "\n")
 
     def talk(self, text: str) -> None:
         """Print a line of talk."""
-        self.err.write(self.printable(text) + "\n")
+        self.err.write(safe(text) + "\n")
 
     def complain(self, error: FerryError) -> None:
         """Print an error, and what to do about it."""
-        self.talk(f"fileferry: {error.message}")
+        for line in f"fileferry: {error.message}".split(
+            "\n"
+        ):  # a configuration may have several mistakes
+            self.talk(line)
         if error.hint:
             self.talk(f"hint: {error.hint}")
 
@@ -71,12 +76,3 @@ class Context:
         for warning in config.warnings:
             self.talk(f"warning: {warning}")
         return config
-
-    @staticmethod
-    def printable(text: str) -> str:
-        """Return a text without control characters: names of files are other people's text."""
-        if text.isprintable():
-            return text
-        return "".join(
-            char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text
-        )

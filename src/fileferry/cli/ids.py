@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from fileferry.cli.text import safe
 from fileferry.errors import NotInSync, UnknownPath
 from fileferry.index.reader import answer
 
@@ -114,7 +115,7 @@ def _report(
     if arguments.json:
         context.json(
             {
-                "path": context.printable(display(text)),
+                "path": safe(display(text)),
                 "file_id": file_id,
                 "state": None if row is None else row["state"],
                 "digest": None if row is None or file_id is None else row["digest"],
