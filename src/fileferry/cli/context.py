@@ -33,7 +33,7 @@ class Context:
             return "/"
 
     def say(self, *fields: str) -> None:
-        """Print a line of data, a tab between its fields: no name in it writes to the terminal, or a line of its own."""
+        """Print a line of data, a tab between its fields: no name in it writes to the terminal, or another line."""
         self.out.write("\t".join(map(safe, fields)) + "\n")
 
     def talk(self, text: str) -> None:
