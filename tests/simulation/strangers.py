@@ -48,7 +48,7 @@ async def others_delete_renewed(scene: Scene) -> None:
         world.writer.submit(trust.ask)
         if world.assembly is not None:
             world.assembly.engine.wake()
-        if world.disk.files.get(path) is not None:
+        if path in world.disk.files and scene.can_stand(path):
             world.disk.touch(path)
             scene.mark_later(path, 1.0)
 
