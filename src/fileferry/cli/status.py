@@ -100,6 +100,12 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     if remote["without_path"]:
         yield f"{count(remote['without_path'], 'remote file')} with no path (`fileferry purge` deletes all)"
     yield from _daemon_lines(status)
+    if status["daemon"]["running"] is False:
+        for each in status["begun"]:
+            yield (
+                f"half sent: {each['path']}, {each['parts_sent']:,} of {count(each['parts'], 'part')};"
+                f" the next run goes on, until {each['upload_expires_at']}"
+            )
 
 
 def _risk_lines(danger: dict[str, Any] | None) -> Iterator[str]:

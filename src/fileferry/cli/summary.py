@@ -37,6 +37,15 @@ _REMOTE = (
     " count(CASE WHEN state = 'live' AND NOT EXISTS (SELECT 1 FROM entry WHERE held_id = remote.content_id) THEN 1 END)"
     " AS without_path FROM remote WHERE state IN ('live', 'retiring', 'deleting')"
 )
+_BEGUN = (
+    "SELECT folder.name AS folder, entry.path AS path, content.size AS bytes, upload.expires_at AS expires_at,"
+    " (content.size + part_bytes - 1) / part_bytes AS parts,"
+    " (SELECT count(*) FROM part WHERE parcel_id = upload.id) AS parts_sent"
+    " FROM upload JOIN content ON content.id = upload.content_id JOIN entry"
+    " ON (entry.want_id = content.id OR entry.held_id = content.id)"
+    " JOIN folder ON folder.id = entry.folder_id"
+    " WHERE upload.state <> 'cancelling' AND upload.expires_at > ? GROUP BY upload.id ORDER BY upload.id"
+)
 _NEXT_EXPIRY = (
     "SELECT min(expires_at) AS at FROM (SELECT expires_at FROM remote WHERE state = 'live' AND expires_at IS NOT NULL"
     " AND EXISTS (SELECT 1 FROM entry JOIN folder ON folder.id = entry.folder_id WHERE held_id = remote.content_id"
@@ -63,6 +72,7 @@ def summarize(reader: Reader, now: float) -> dict[str, Any]:
         skew = _one(reader, f"SELECT {SKEW} AS skew")["skew"]
         server_now = now + skew
         danger = risk.look(reader.rows, server_now)
+        begun = list(reader.rows(_BEGUN, (server_now,)))
         pins = {
             row["key"]: row["value"]
             for row in reader.rows("SELECT key, value FROM meta")
@@ -95,6 +105,16 @@ def summarize(reader: Reader, now: float) -> dict[str, Any]:
             "path": danger.path,
             "reason": danger.reason,
         },
+        "begun": [
+            {
+                "path": f"{row['folder']}:{shown(row['path'])}",
+                "bytes": row["bytes"],
+                "parts": row["parts"],
+                "parts_sent": row["parts_sent"],
+                "upload_expires_at": moment(row["expires_at"]),
+            }
+            for row in begun
+        ],
         "next_delete": moment(remote["next_delete"]),
         "last_scan": max(scans, default=None),
         "remote": {
