@@ -44,6 +44,11 @@ class Failure(StrEnum):
     WORK_CRASH = "killed before a piece of work"
 
 
+def stride(failure: Failure, *, calls: int, others: int) -> int:
+    """Return how many points of failure a sweep goes at once: of commits and work there are many more than of calls."""
+    return calls if failure.name.startswith("REMOTE") else others
+
+
 @dataclass(slots=True)
 class Trap:
     """Says when it strikes: at the n-th call, once."""

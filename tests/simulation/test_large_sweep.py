@@ -10,7 +10,7 @@ import pytest
 
 from fileferry.plan import parts
 from simulation.story import MEMORY
-from simulation.sweep import Failure, Tale, Trap, prepare
+from simulation.sweep import Failure, Tale, Trap, prepare, stride
 from simulation.witness import Witness
 from simulation.world import World
 
@@ -38,8 +38,8 @@ def tell(failure: Failure, number: int, *, expires_after_seconds: int | None) ->
     return world, trap
 
 
-def sweep(failure: Failure, *, stride: int, expires_after_seconds: int | None) -> None:
-    for number in range(1, MOST_CALLS, stride):
+def sweep(failure: Failure, *, step: int, expires_after_seconds: int | None) -> None:
+    for number in range(1, MOST_CALLS, step):
         world, trap = tell(failure, number, expires_after_seconds=expires_after_seconds)
         assert not world.violations, (
             f"{failure}, call {number}, expiry {expires_after_seconds}: {world.violations[:3]}"
@@ -50,19 +50,10 @@ def sweep(failure: Failure, *, stride: int, expires_after_seconds: int | None) -
     pytest.fail("the story never ends")
 
 
-QUICK = 8  # times as long are the strides of every save
-STRIDES = {
-    Failure.REMOTE_FAILS_BEFORE: 7,
-    Failure.REMOTE_FAILS_AFTER: 7,
-    Failure.REMOTE_CRASH_BEFORE: 7,
-    Failure.REMOTE_CRASH_AFTER: 7,
-}
-
-
 @pytest.mark.parametrize("failure", list(Failure), ids=str)
 def test_a_file_in_parts_survives_whichever_call_fails(failure: Failure, is_thorough: bool) -> None:
-    stride = STRIDES.get(failure, 97) * (1 if is_thorough else QUICK)
-    sweep(failure, stride=stride, expires_after_seconds=3_600)
+    strides = {"calls": 2, "others": 31} if is_thorough else {"calls": 56, "others": 776}
+    sweep(failure, step=stride(failure, **strides), expires_after_seconds=3_600)
 
 
 @pytest.mark.slow
@@ -72,4 +63,4 @@ def test_a_file_in_parts_survives_whichever_call_fails(failure: Failure, is_thor
 def test_a_file_in_parts_survives_whichever_single_call_fails(
     failure: Failure, expires_after_seconds: int | None
 ) -> None:
-    sweep(failure, stride=1, expires_after_seconds=expires_after_seconds)
+    sweep(failure, step=1, expires_after_seconds=expires_after_seconds)

@@ -7,7 +7,7 @@ import tempfile
 import pytest
 
 from simulation.story import MEMORY
-from simulation.sweep import Failure, Tale, Trap, prepare
+from simulation.sweep import Failure, Tale, Trap, prepare, stride
 from simulation.witness import Witness
 from simulation.world import World
 
@@ -27,7 +27,7 @@ def tell(failure: Failure, number: int, *, expires_after_seconds: int | None) ->
     return world, trap
 
 
-def sweep(failure: Failure, *, stride: int, expires_after_seconds: int | None) -> None:
+def sweep(failure: Failure, *, step: int, expires_after_seconds: int | None) -> None:
     number = 1
     while number < MOST_CALLS:
         world, trap = tell(failure, number, expires_after_seconds=expires_after_seconds)
@@ -36,23 +36,14 @@ def sweep(failure: Failure, *, stride: int, expires_after_seconds: int | None) -
         )
         if not trap.has_struck:
             return
-        number += stride
+        number += step
     pytest.fail("the story never ends")
-
-
-QUICK = 8  # times as long are the strides of every save
-STRIDES = {
-    Failure.REMOTE_FAILS_BEFORE: 3,
-    Failure.REMOTE_FAILS_AFTER: 3,
-    Failure.REMOTE_CRASH_BEFORE: 3,
-    Failure.REMOTE_CRASH_AFTER: 3,
-}
 
 
 @pytest.mark.parametrize("failure", list(Failure), ids=str)
 def test_it_converges_whichever_call_fails(failure: Failure, is_thorough: bool) -> None:
-    stride = STRIDES.get(failure, 41) * (1 if is_thorough else QUICK)
-    sweep(failure, stride=stride, expires_after_seconds=3_600)
+    strides = {"calls": 1, "others": 11} if is_thorough else {"calls": 24, "others": 328}
+    sweep(failure, step=stride(failure, **strides), expires_after_seconds=3_600)
 
 
 @pytest.mark.slow
@@ -62,7 +53,7 @@ def test_it_converges_whichever_call_fails(failure: Failure, is_thorough: bool) 
 def test_it_converges_whichever_single_call_fails(
     failure: Failure, expires_after_seconds: int | None
 ) -> None:
-    sweep(failure, stride=1, expires_after_seconds=expires_after_seconds)
+    sweep(failure, step=1, expires_after_seconds=expires_after_seconds)
 
 
 def _memory() -> str | None:
