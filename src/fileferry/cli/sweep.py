@@ -18,6 +18,7 @@ from fileferry.daemon.liaison import Liaison
 from fileferry.daemon.lock import Lock
 from fileferry.daemon.logs import Log
 from fileferry.daemon.progress import Progress
+from fileferry.daemon.room import Room
 from fileferry.daemon.workers import ThreadWorkers
 from fileferry.errors import FerryError, Held
 from fileferry.index import leaving
@@ -65,6 +66,7 @@ def sweep(config: Config, context: Context) -> Swept:
                 {},
                 writer=writer,
                 workers=workers,
+                room=Room(lambda: None, workers=workers, clock=clock, log=log),  # it sends nothing
                 clock=clock,
                 random=random.Random(),  # noqa: S311 - jitter
                 progress=progress,

@@ -17,6 +17,7 @@ from fileferry.daemon.liaison import Liaison
 from fileferry.daemon.lookout import Lookout
 from fileferry.daemon.progress import Progress
 from fileferry.daemon.readings import Readings
+from fileferry.daemon.room import Room
 from fileferry.daemon.survey import Surveyor
 from fileferry.errors import ConfigError, Held
 from fileferry.index import intents, trust
@@ -195,13 +196,13 @@ def assemble(
         mirrors,
         writer=writer,
         workers=workers,
+        room=Room(lambda: backups.no_room(state_directory), workers=workers, clock=clock, log=log),
         clock=clock,
         random=random,
         progress=progress,
         log=log,
     )
     writer.submit(liaison.recollect).result()
-    liaison.room = lambda: backups.no_room(state_directory)
     engine = Engine(
         mirrors=mirrors,
         lookout=lookout,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from fileferry.errors import RemoteError
@@ -9,6 +10,7 @@ from fileferry.index import parts
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
     from fileferry.clock import Clock
     from fileferry.daemon.logs import Log
@@ -18,19 +20,51 @@ if TYPE_CHECKING:
 
 
 class Cancels:
-    """Cancels what the index says."""
+    """Cancels what the index says, and what cannot be cancelled now later.
+
+    Args:
+        remote, pace, writer, clock, log: collaborators.
+        ended: called when it has done what it could.
+    """
 
     def __init__(
-        self, *, remote: Remote, pace: Pace, writer: Writer, clock: Clock, log: Log
+        self,
+        *,
+        remote: Remote,
+        pace: Pace,
+        writer: Writer,
+        clock: Clock,
+        ended: Callable[[], None],
+        log: Log,
     ) -> None:
         self._remote = remote
         self._pace = pace
         self._writer = writer
         self._clock = clock
+        self._ended = ended
         self._log = log
+        self._task: asyncio.Task[None] | None = None
 
-    async def tidy(self) -> None:
-        """Cancel the Uploads that nobody goes on with; what cannot be cancelled now is tried again later."""
+    def start(self) -> None:
+        """Begin to cancel, beside other work, unless that is under way."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._tidy())
+            self._task.add_done_callback(self._tidied)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Let the one that is under way end, for so long; what is not done is tried again by the next process."""
+        if (task := self._task) is not None:
+            await asyncio.wait({task}, timeout=grace_seconds)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _tidied(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if not task.cancelled() and task.exception() is not None:
+            self._log.error("tidy_crashed", exc_info=task.exception())
+        self._ended()
+
+    async def _tidy(self) -> None:
         now = self._clock.wall()
         server_now = now + self._remote.skew_seconds()
 

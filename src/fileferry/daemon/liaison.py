@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fileferry.daemon.logs import Log
     from fileferry.daemon.mirror import Mirror
     from fileferry.daemon.progress import Progress
+    from fileferry.daemon.room import Room
     from fileferry.daemon.transfer import Transfer
     from fileferry.daemon.uploads import Uploads
     from fileferry.daemon.workers import Workers
@@ -41,7 +42,6 @@ GIVE_UP_SECONDS = (
 GIVE_UP_SLOWED = 30  # a server that asks to slow down is there, and says how long
 TOO_MANY_REQUESTS = 429
 DELETES_AT_ONCE = 8
-ROOM_SECONDS = 1.0
 ANSWER_SECONDS = 20.0  # a disk that does not answer by then holds up nobody
 
 
@@ -57,8 +57,6 @@ class Liaison:
     Attributes:
         on_change: called when something in flight ended.
         plan: when renewals begin.
-        room: says why nothing may be sent because its id could not be written down, or None. Blocks.
-        cramped: what it said last.
     """
 
     def __init__(
@@ -69,6 +67,7 @@ class Liaison:
         *,
         writer: Writer,
         workers: Workers,
+        room: Room,
         clock: Clock,
         random: random.Random,
         progress: Progress,
@@ -98,9 +97,8 @@ class Liaison:
             ended=self._changed,
             log=log,
         )
-        self._tidying: asyncio.Task[None] | None = None
         self._deletes = asyncio.Semaphore(DELETES_AT_ONCE)
-        self._room_known_until = 0.0
+        self._room = room
         self.plan = RenewalPlan(
             settings.uploads_per_minute,
             writer=writer,
@@ -108,8 +106,6 @@ class Liaison:
             server_now=self.server_now,
         )
         self.on_change: Callable[[], None] = lambda: None
-        self.room: Callable[[], FerryError | None] = lambda: None
-        self.cramped: FerryError | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -133,7 +129,9 @@ class Liaison:
     def given_up(self) -> bool:
         """Say whether a `sync` should stop asking: the API refuses us, or cannot be reached."""
         failures = 0 if self._contact.pace is None else self._contact.pace.failures
-        stuck = self.refusal is not None or self.halted is not None or self.cramped is not None
+        stuck = (
+            self.refusal is not None or self.halted is not None or self._room.trouble is not None
+        )
         slowed = isinstance(self.trouble, RemoteError) and self.trouble.status == TOO_MANY_REQUESTS
         stuck = stuck or self._contact.open_in_seconds() > GIVE_UP_SECONDS
         return stuck or failures >= (GIVE_UP_SLOWED if slowed else GIVE_UP_FAILURES)
@@ -156,8 +154,8 @@ class Liaison:
     @property
     def trouble(self) -> FerryError | None:
         """Return why the last calls failed, or None when they did not."""
-        if self.refusal is not None or self.cramped is not None:
-            return self.refusal or self.cramped
+        if self.refusal is not None or self._room.trouble is not None:
+            return self.refusal or self._room.trouble
         return self._contact.told if self._contact.pace is None else self._contact.pace.last_error
 
     @property
@@ -180,8 +178,7 @@ class Liaison:
     def retry(self) -> None:
         """Somebody asks to try again now: forget refusals and waits."""
         self._contact.retry()
-        self.cramped = None
-        self._room_known_until = 0.0
+        self._room.forget()
         if self._uploads is not None:
             self._uploads.unblock()
         if self._executor is not None:
@@ -196,13 +193,13 @@ class Liaison:
         due = ahead.send_at is not None and ahead.send_at <= now
         renew = await self._may_have_to_renew(ahead.renew_at)
         if not (due or renew):
-            self.cramped = None
+            self._room.forget()
             return
         if self._contact.is_resting or not await self._contact.ready() or self._uploads is None:
             return
         if await self._audits.clear_expired():
             return  # what has run out already is no renewal: a listing says so before others are renewed
-        if await self._has_room():
+        if await self._room.is_there():
             self._hold_large(is_held=False)
             if self._executor is not None:
                 await self._executor.large.ways.recall()
@@ -244,10 +241,8 @@ class Liaison:
         if self._uploads is not None:
             await self._uploads.stop(grace_seconds)
         await self._audits.stop()
-        if (tidying := self._tidying) is not None:
-            await asyncio.wait({tidying}, timeout=grace_seconds)
-            tidying.cancel()
-            await asyncio.gather(tidying, return_exceptions=True)
+        if self._cancels is not None:
+            await self._cancels.stop(grace_seconds)
         if self._contact.remote is not None:
             await self._writer.run(self._contact.remember_rest)
             await self._contact.remote.aclose()
@@ -267,29 +262,8 @@ class Liaison:
             self._executor.large.is_held = is_held
 
     async def _tidy(self) -> None:
-        if self._tidying is not None or not await self._contact.ready() or self._cancels is None:
-            return
-
-        def ended(task: asyncio.Task[None]) -> None:
-            self._tidying = None
-            if not task.cancelled() and task.exception() is not None:
-                self._log.error("tidy_crashed", exc_info=task.exception())
-            self.on_change()
-
-        self._tidying = asyncio.create_task(self._cancels.tidy())
-        self._tidying.add_done_callback(ended)
-
-    async def _has_room(self) -> bool:
-        """Say whether the ids of what is sent can be written down; looked at once a second at most."""
-        now = self._clock.monotonic()
-        if now >= self._room_known_until:
-            before, self.cramped = self.cramped, await self._workers.run(self.room)
-            self._room_known_until = now + ROOM_SECONDS
-            if self.cramped is not None and before is None:
-                self._log.error("no_room", error=self.cramped.message, hint=self.cramped.hint)
-            elif before is not None and self.cramped is None:
-                self._log.info("room_again")
-        return self.cramped is None
+        if await self._contact.ready() and self._cancels is not None:
+            self._cancels.start()
 
     async def _build(self, remote: Remote, pace: Pace) -> None:
         from fileferry.daemon.audit import Auditor
@@ -312,7 +286,9 @@ class Liaison:
             connections=settings.part_concurrency,
             log=log,
         )
-        self._cancels = Cancels(remote=remote, pace=pace, writer=writer, clock=clock, log=log)
+        self._cancels = Cancels(
+            remote=remote, pace=pace, writer=writer, clock=clock, ended=self._changed, log=log
+        )
         self._executor = Executor(
             remote=remote,
             pace=pace,
