@@ -56,6 +56,7 @@ def it(public_path: Path) -> Iterator[Ferry]:
         yield Ferry(public_path / "home", emulator, "sk-integration-expiry-secret")
 
 
+@pytest.mark.slow
 def test_a_reader_in_a_loop_never_gets_an_id_that_the_server_no_longer_has(it: Ferry) -> None:
     it.configure(expires_after="1h", retire_delay="2s")
     for number in range(8):
@@ -150,6 +151,7 @@ def test_sync_and_status_say_that_an_id_runs_out_and_why(
     assert it.file_id("a.txt") != first
 
 
+@pytest.mark.slow
 def test_the_daemon_warns_in_its_log_and_where_systemd_shows_it(it: Ferry) -> None:
     it.configure(expires_after="1h")
     it.write("a.txt", b"one")

@@ -291,7 +291,7 @@ def test_what_was_written_off_is_listed_when_its_remote_is_accepted_again(it: Fe
     assert it.ids() == {last}
 
 
-@pytest.mark.parametrize("wrong", ["endpoint", "project"])
+@pytest.mark.parametrize("wrong", [pytest.param("endpoint", marks=pytest.mark.slow), "project"])
 def test_where_nothing_was_ever_sent_may_be_corrected_without_a_question(
     it: Ferry, wrong: str
 ) -> None:

@@ -69,6 +69,8 @@ def names_sent(it: Stage) -> list[str]:
     return [sent.record.filename for sent in it.witness.truth.sent.values()]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_reader_in_a_loop_always_gets_an_id_that_lives() -> None:
     with stage(retire_delay_seconds=60.0) as it:
         for number in range(5):

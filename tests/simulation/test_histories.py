@@ -11,7 +11,7 @@ import pytest
 
 from simulation import story
 
-QUICK, MANY = 5, 500
+QUICK, MANY = 2, 500
 GROUP = 20  # few enough for processes to share out
 
 
