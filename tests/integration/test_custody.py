@@ -54,6 +54,7 @@ def test_an_older_index_that_was_written_over_the_newer_one_asks_first(it: Ferry
     it.sync("--now")
     index.write_bytes(copy.read_bytes())  # as `cp` does: the inode stays what it was
     it.emulator.clear_requests()
+    assert it.run("id", "docs:a.txt", check=6).stdout == "\n", "the id that it had then is gone"
     for _ in range(2):
         assert "it is older than it was" in it.run("sync", check=8).stderr
     assert it.run("id", "docs:a.txt", check=6).stdout == "\n", "the id that it had then is gone"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fileferry.errors import RemoteUnavailable
 from fileferry.index.reader import Reader, answer
-from fileferry.model import Rule
+from fileferry.model import RemoteFile, Rule
 from simulation.test_findings import HOUR, Stage, stage
 
 if TYPE_CHECKING:
@@ -58,6 +60,44 @@ def greetings(it: Stage) -> int:
 
 def listings(it: Stage) -> int:
     return len(requests(it, "GET")) - greetings(it)
+
+
+class Silent:
+    """A remote whose answers to uploads do not say when the file ends, and which may fail when it is asked for it."""
+
+    def __init__(self, inner: Any, *, is_alone_unknown: bool) -> None:
+        self._inner = inner
+        self._is_alone_unknown = is_alone_unknown
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def create(self, *args: Any) -> RemoteFile:
+        file: RemoteFile = await self._inner.create(*args)
+        return replace(file, expires_at=None)
+
+    async def get(self, file_id: str) -> RemoteFile:
+        if self._is_alone_unknown:
+            raise RemoteUnavailable("not now")
+        file: RemoteFile = await self._inner.get(file_id)
+        return file
+
+
+@pytest.mark.parametrize("is_alone_unknown", [False, True])
+def test_an_end_that_an_answer_leaves_out_is_asked_for_and_kept(is_alone_unknown: bool) -> None:
+    with stage() as it:
+        it.world.wrap_remote = lambda remote: Silent(remote, is_alone_unknown=is_alone_unknown)
+        it.write(b"a.txt", b"one")
+        readings = Readings(it)
+
+        async def story() -> None:
+            await it.rest()
+            assert rows_of(it, "SELECT count(*) FROM remote WHERE expires_at IS NULL") == [(0,)]
+            await readings.go_on(3 * HOUR, every=60.0)
+
+        it.play(story)
+        assert (readings.dead, readings.gaps) == ([], 0)
+        assert len(it.witness.truth.sent) >= 3
 
 
 def rows_of(it: Stage, query: str) -> list[Any]:

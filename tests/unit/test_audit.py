@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from auditing import LAG, Scene
-from fileferry.daemon.audit import AUDITED_KEY, HALT_ACCEPTED_KEY, Audit, purge_expired
+from fileferry.daemon.audit import AUDITED_KEY, HALT_ACCEPTED_KEY, Audit
+from fileferry.daemon.corrections import lose_expired
 from fileferry.daemon.enlist import HALT_KEY
 from fileferry.errors import RemoteUnavailable
 from fileferry.index import folders, trust
@@ -145,7 +146,7 @@ def test_an_audit_that_passed_is_noted_with_the_moment_of_its_listing(scene: Sce
 
 
 def purge(scene: Scene, server_now: float, *listed: str) -> int:
-    return asyncio.run(purge_expired(scene.writer, server_now, scene.story.now, listed=set(listed)))
+    return lose_expired(scene.db, set(listed), server_now=server_now, now=scene.story.now)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""The remote audit: one listing, three questions.
+"""The remote audit: one listing, four questions.
 
 * Which ids of ours are gone without our doing? Each is asked for alone before it is called lost, and when more
   vanished at once than the delete budget allows, nothing is called lost: the remote is more likely another one.
 * What became of the uploads whose answers were lost?
 * Did a file turn up late that we had given up? It is claimed and removed.
+* What does it say otherwise than the index? (`corrections`)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fileferry.daemon import corrections
 from fileferry.daemon.enlist import HALT_KEY
 from fileferry.errors import RemoteMissing
 from fileferry.index import contents, folders, intents, remotes, trust, wants
@@ -20,7 +22,7 @@ from fileferry.plan import guard, renewals, settlement
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Awaitable, Callable, Container
+    from collections.abc import Awaitable, Callable
 
     from fileferry.clock import Clock
     from fileferry.daemon.logs import Log
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 AUDITED_KEY = "audited_at"
 HALT_ACCEPTED_KEY = "halt_accepted"
+DELETED_LAGS = 4  # times as long as a listing may lag, until one shows that a delete was none
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,15 @@ class Auditor:
         # The answer has just told the server's time: a clock of ours that jumped must not make ids look expired.
         server_now = self._server_now()
         now = self._clock.wall()
-        if expired := await purge_expired(self._writer, server_now, now, listed=files.keys()):
+        expired = await self._writer.run(
+            lambda db: corrections.lose_expired(db, files.keys(), server_now=server_now, now=now)
+        )
+        if expired:
             self._log.warning("ids_ran_out", ids=expired)
         unsettled, settled = await self._settle(files, listed_at)
         lost, halted = await self._find_lost(files, listed_at)
         if not halted:
+            await self._correct(files, listed_at)
             await self._retire_found(files)
             await self._writer.run(lambda db: _audited(db, listed_at))
         return Audit(len(files), lost, settled, unsettled, halted)
@@ -255,6 +262,19 @@ class Auditor:
             lost += await self._confirm_lost(file_id)
         return lost, False
 
+    async def _correct(self, files: dict[str, RemoteFile], listed_at: float) -> None:
+        now, before = self._clock.wall(), listed_at - DELETED_LAGS * self._list_lag_seconds
+
+        def record(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
+            learned = corrections.learn_ends(db, files.values())
+            return learned, corrections.repeat_deletes(db, files.keys(), now=now, before=before)
+
+        learned, there = await self._writer.run(record)
+        if learned:
+            self._log.info("ends_learned", ids=len(learned))
+        for file_id in there:
+            self._log.warning("still_there", file_id=file_id)
+
     async def _retire_found(self, files: dict[str, RemoteFile]) -> None:
         now, delay = self._clock.wall(), self._retire_seconds
         found = await self._writer.run(
@@ -311,20 +331,3 @@ def _take_acceptance(db: sqlite3.Connection) -> bool:
     accepted = folders.meta(db, HALT_ACCEPTED_KEY) is not None
     folders.set_meta(db, HALT_ACCEPTED_KEY, None)
     return accepted
-
-
-async def purge_expired(
-    writer: Writer, server_now: float, now: float, *, listed: Container[str]
-) -> int:
-    """Record as lost what the server must have deleted by itself, and does not list; return how many ids."""
-
-    def record(db: sqlite3.Connection) -> int:
-        rows = db.execute(
-            "SELECT file_id FROM remote WHERE state = 'live' AND expires_at <= ?", (server_now,)
-        ).fetchall()
-        gone = [file_id for (file_id,) in rows if file_id not in listed]
-        for file_id in gone:
-            remotes.lose(db, file_id, now=now)
-        return len(gone)
-
-    return await writer.run(record)

@@ -16,8 +16,8 @@ from contextlib import closing
 from fileferry.errors import FerryError, IndexDamaged, IndexUnwritable
 from fileferry.index.connection import check, open_reader
 from fileferry.index.identity import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION
+from fileferry.index.mark import CHANGES, MARK_NAME
 
-MARK_NAME = f"{FILE_NAME}.mark"  # says how far the index has come
 COPY_NAMES = (f"{FILE_NAME}.copy-1", f"{FILE_NAME}.copy-2")
 LEAST_FREE_BYTES = 16 * 1024**2
 ROOM_FOR_WORK_BYTES = 64 * 1024**2
@@ -192,8 +192,7 @@ def _size(path: str) -> int:
 
 def changes(db: sqlite3.Connection) -> int:
     """Return how many changes an index has ever logged."""
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'change_log'").fetchone()
-    return 0 if row is None else int(row[0])
+    return int(db.execute(f"SELECT {CHANGES}").fetchone()[0])
 
 
 def _extent(path: str) -> tuple[int, int]:

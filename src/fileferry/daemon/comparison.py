@@ -17,6 +17,7 @@ from fileferry.daemon.enlist import mirror_of
 from fileferry.errors import SourceChanged, SourceError, SourceGone
 from fileferry.index import entries, folders
 from fileferry.index.connection import open_reader
+from fileferry.index.reader import SKEW
 from fileferry.local import root
 from fileferry.local.reader import digest, open_source
 from fileferry.local.root import Identity
@@ -45,9 +46,10 @@ PAGE = 1_000
 AHEAD = 4  # reads that are begun, for each thread
 NO_ROW = -1
 _ROWS = (
-    "SELECT entry.path, entry.size, entry.mtime_ns, entry.ctime_ns, entry.inode, entry.device, entry.state,"
-    " CASE WHEN remote.expires_at IS NULL OR remote.expires_at > ?1 THEN remote.file_id END, held.digest, held.size,"
-    " COALESCE(entry.error, want.error), entry.absent FROM entry LEFT JOIN content AS held ON held.id = entry.held_id"
+    "SELECT entry.path, entry.size, entry.mtime_ns, entry.ctime_ns, entry.inode, entry.device, entry.state,"  # noqa: S608
+    f" CASE WHEN remote.expires_at IS NULL OR remote.expires_at > ?1 + {SKEW} THEN remote.file_id END,"
+    " held.digest, held.size, COALESCE(entry.error, want.error), entry.absent FROM entry"
+    " LEFT JOIN content AS held ON held.id = entry.held_id"
     " LEFT JOIN content AS want ON want.id = entry.want_id"
     " LEFT JOIN remote ON remote.content_id = entry.held_id AND remote.state = 'live'"
     " WHERE entry.folder_id = ?2 AND entry.path > ?3 ORDER BY entry.path LIMIT ?4"

@@ -22,6 +22,7 @@ from fileferry.errors import ConfigError, Held
 from fileferry.index import folders, trust
 from fileferry.index.connection import open_reader
 from fileferry.index.identity import FILE_NAME
+from fileferry.index.mark import MARK_NAME, marked
 from fileferry.local.watch_coverage import REMOTE_TYPES, file_system_type
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def question(db: sqlite3.Connection, state_directory: str) -> str | None:
     pinned_place = folders.meta(db, STATE_INODE_KEY)
     if pinned_place is not None and pinned_place != place(state_directory):
         return f"the index in `{state_directory}` was copied or restored: it is not the file that it was"
-    if backups.changes(db) < _marked(state_directory):
+    if backups.changes(db) < marked(state_directory):
         return f"the index in `{state_directory}` was restored from a copy: it is older than it was"
     return None
 
@@ -96,7 +97,7 @@ def pin(db: sqlite3.Connection, state_directory: str) -> None:
     for key, value in ((MACHINE_KEY, machine()), (STATE_INODE_KEY, place(state_directory))):
         if value is not None and folders.meta(db, key) != value:
             folders.set_meta(db, key, value)
-    if backups.changes(db) < _marked(state_directory):
+    if backups.changes(db) < marked(state_directory):
         _write_mark(state_directory, backups.changes(db))
 
 
@@ -112,27 +113,18 @@ def mark(state_directory: str) -> None:
     """
     with closing(open_reader(os.path.join(state_directory, FILE_NAME))) as db:
         changes = backups.changes(db)
-    if changes > _marked(state_directory):
+    if changes > marked(state_directory):
         _write_mark(state_directory, changes)
 
 
 def unmark(state_directory: str) -> None:
     """Forget how far the index had come: another takes its place."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(state_directory, backups.MARK_NAME))
-
-
-def _marked(state_directory: str) -> int:
-    try:
-        with open(os.path.join(state_directory, backups.MARK_NAME), encoding="ascii") as file:
-            text = file.read(32).strip()
-    except (OSError, UnicodeDecodeError):
-        return 0
-    return int(text) if text.isdecimal() else 0
+        os.unlink(os.path.join(state_directory, MARK_NAME))
 
 
 def _write_mark(state_directory: str, changes: int) -> None:
-    path = os.path.join(state_directory, backups.MARK_NAME)
+    path = os.path.join(state_directory, MARK_NAME)
     with open(path + "-new", "w", encoding="ascii") as file:
         file.write(f"{changes}\n")
     os.replace(path + "-new", path)

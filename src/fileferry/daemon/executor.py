@@ -9,6 +9,7 @@ import asyncio
 import errno
 from typing import TYPE_CHECKING
 
+from fileferry.daemon import corrections
 from fileferry.daemon.opening import Opened, open_first
 from fileferry.daemon.results import Results
 from fileferry.errors import (
@@ -21,7 +22,7 @@ from fileferry.errors import (
     SourceError,
     SourceUnreadable,
 )
-from fileferry.index import intents, leaving, wants
+from fileferry.index import intents, leaving, trust, wants
 from fileferry.plan import expiry, rules, settlement
 from fileferry.remote.base import Upload
 
@@ -193,6 +194,7 @@ class Executor:
             await self._results.discard(want, intent_id, file, error)
             return
         await self._results.sent(want, intent_id, file, opened.origin if moved else None)
+        await self._learn_end(upload, file)
         self._progress.sent(want.key.size)
         self._log.info(
             "renewed" if want.renewal else "uploaded",
@@ -202,6 +204,18 @@ class Executor:
             bytes=want.key.size,
             ms=round((self._clock.monotonic() - began) * 1000),
         )
+
+    async def _learn_end(self, upload: Upload, answer: RemoteFile) -> None:
+        """Where the answer did not say when the id ends, though an end was asked for: ask, or have an audit made."""
+        if upload.expires_seconds is None or answer.expires_at is not None:
+            return
+        try:
+            async with self._pace.call():
+                file = await self._remote.get(answer.file_id)
+        except RemoteError:
+            await self._writer.run(trust.ask)
+            return
+        await self._writer.run(lambda db: corrections.learn_ends(db, [file]))
 
     async def _is_same(self, want: Want, opened: Opened) -> bool:
         """Say whether what was sent is what was planned: compared now, or before."""

@@ -18,6 +18,7 @@ from fileferry.index.identity import (
     SKEW_KEY,
     display_text,
 )
+from fileferry.index.mark import CHANGES, marked
 
 TYPE_CHECKING = False  # the real one lives in typing, which costs as much as a query
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ _ENTRY = (
     " entry.absent AS absent, held.digest AS digest, held.size AS held_size, held.purpose AS purpose,"
     " remote.name AS remote_name, folder.name AS folder, folder.root AS root, entry.path AS path,"
     " entry.folder_id AS folder_id,"
-    " EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited') AS unaudited,"
+    # Not to be trusted before an audit: it was restored, or is an older copy that was written over the index.
+    f" EXISTS (SELECT 1 FROM meta WHERE key = 'unaudited') OR {CHANGES} < {{mark}} AS unaudited,"
     f" {SKEW} AS skew"
     " FROM entry JOIN folder ON folder.id = entry.folder_id"
     " LEFT JOIN content AS held ON held.id = entry.held_id"
@@ -84,6 +86,8 @@ class Reader:
                 hint="use that one to read it",
             )
         self._db.row_factory = sqlite3.Row
+        # Read before any row: what the index logs is committed first, and then marked.
+        self._entry = _ENTRY.format(mark=marked(directory))
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +142,7 @@ class Reader:
     def entry(self, folder_id: int, path: bytes) -> sqlite3.Row | None:
         """Return what is known of one path, or None; one that is not UTF-8 may be given as it is shown."""
         found = self.rows(
-            f"{_ENTRY} WHERE entry.folder_id = ? AND entry.path = ?", (folder_id, path)
+            f"{self._entry} WHERE entry.folder_id = ? AND entry.path = ?", (folder_id, path)
         )
         row = next(found, None)
         if row is None and b"\\x" in path:
@@ -146,7 +150,7 @@ class Reader:
             where = (
                 "entry.folder_id = ? AND COALESCE(entry.path_text, CAST(entry.path AS TEXT)) = ?"
             )
-            row = next(self.rows(f"{_ENTRY} WHERE {where}", (folder_id, shown)), None)
+            row = next(self.rows(f"{self._entry} WHERE {where}", (folder_id, shown)), None)
         return row
 
     def below(self, folder_id: int | None, path: bytes = b"") -> Iterator[sqlite3.Row]:
@@ -156,7 +160,7 @@ class Reader:
         if folder_id is not None:
             where += " AND entry.folder_id = :folder_id"
         return self.rows(
-            f"{_ENTRY} WHERE {where} ORDER BY folder.name, entry.path",
+            f"{self._entry} WHERE {where} ORDER BY folder.name, entry.path",
             {"low": low, "high": high, "path": path, "folder_id": folder_id},
         )
 
