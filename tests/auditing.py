@@ -74,6 +74,9 @@ class Shelf:
     def skew_seconds(self) -> float:
         return self.ahead_seconds
 
+    def is_time_doubtful(self) -> bool:
+        return False
+
 
 class Notes(Log):
     """What was logged, and at which level."""

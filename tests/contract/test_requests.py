@@ -76,6 +76,10 @@ async def test_the_clock_of_the_server_is_noticed(bench: Bench) -> None:
         assert isinstance(bench, InProcess)
         bench.state.clock.advance(3_600)
     await bench.remote.hello()
+    assert bench.remote.skew_seconds() == 0.0
+    assert bench.remote.is_time_doubtful()
+    await bench.remote.hello()
+    assert not bench.remote.is_time_doubtful()
     assert bench.remote.skew_seconds() == pytest.approx(3_600, abs=3)
 
 

@@ -120,6 +120,9 @@ class TrappedRemote:
     def skew_seconds(self) -> float:
         return self._inner.skew_seconds()
 
+    def is_time_doubtful(self) -> bool:
+        return self._inner.is_time_doubtful()
+
     async def aclose(self) -> None:
         await self._inner.aclose()
 

@@ -5,6 +5,7 @@ import pytest
 from fileferry.plan.renewals import (
     Ahead,
     Batch,
+    again_seconds,
     horizon_seconds,
     look_ahead,
     per_second,
@@ -186,3 +187,13 @@ def test_so_far_ahead_is_looked_as_four_times_all_of_them_take_and_at_least_an_h
     assert horizon_seconds(1_000, 0.1) == 40_000.0
     assert horizon_seconds(1, 0.1) == 3_600.0
     assert horizon_seconds(10**6, float("inf")) == 3_600.0
+
+
+@pytest.mark.parametrize(
+    ("left", "tries", "seconds"),
+    [(-1.0, 0, 60.0), (-1.0, 1, 120.0), (-1.0, 99, 3_600.0), (0.0, 0, 60.0), (600.0, 9, 150.0)],
+)
+def test_an_id_that_is_due_when_it_comes_is_tried_again_less_and_less_often(
+    left: float, tries: int, seconds: float
+) -> None:
+    assert again_seconds(left=left, tries=tries) == seconds

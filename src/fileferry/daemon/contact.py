@@ -107,6 +107,8 @@ class Contact:
     @property
     def trusts_time(self) -> bool:
         """Say whether the server has told its time, to this process or, a moment before it began, to another one."""
+        if self.remote is not None and self.remote.is_time_doubtful():
+            return False
         return (self.is_greeted or self._was_told_lately) and not self._was_set(self._drift())
 
     @property
@@ -142,13 +144,10 @@ class Contact:
     async def ready(self) -> bool:
         """Connect and greet, once, and again when our clock was set; say whether the remote may be used now."""
         drift = self._drift()
-        if self._was_set(drift):
-            # What we knew of the server's clock is void: its next answer tells it anew.
+        if self._was_set(drift) or (self.remote is not None and self.remote.is_time_doubtful()):
+            # What we knew of the server's clock is void, or in doubt: its next answer tells.
             self.is_greeted = False
-        if self.pace is not None and abs(self._told_until() - self._noted_until) > CLOCK_SECONDS:
-            await self._writer.run(self.remember_rest)
-        if self.is_greeted and abs(self._skew() - self._remembered_skew) > CLOCK_SECONDS:
-            await self._writer.run(self.remember_time)
+        await self.take_notes()
         if self.is_greeted or self.is_ended or self.is_resting:
             return self.is_greeted and not self.is_ended
         try:
@@ -174,6 +173,13 @@ class Contact:
         self._drift_seconds = drift
         self.refused = self.halted = self.told = None
         return True
+
+    async def take_notes(self) -> None:
+        """Write down what the last answers told, where it is news: when to come back, and the server's time."""
+        if self.pace is not None and abs(self._told_until() - self._noted_until) > CLOCK_SECONDS:
+            await self._writer.run(self.remember_rest)
+        if self.is_greeted and abs(self._skew() - self._remembered_skew) > CLOCK_SECONDS:
+            await self._writer.run(self.remember_time)
 
     def recollect(self, db: sqlite3.Connection) -> None:
         """Take over what a process before this one knew of the server: its clock, and whether it asked us to wait."""

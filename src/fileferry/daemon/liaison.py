@@ -187,6 +187,7 @@ class Liaison:
 
     async def send(self, ahead: Horizon) -> None:
         """Start the uploads and renewals that are due, and the cancels."""
+        await self._contact.take_notes()
         now = self._clock.wall()
         if ahead.cancel_at is not None and ahead.cancel_at <= now:
             await self._tidy()

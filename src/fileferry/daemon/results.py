@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fileferry.errors import (
@@ -36,6 +37,14 @@ if TYPE_CHECKING:
 
 HOURLY_SECONDS = 3_600.0
 CLOSED_RETRY_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """An id that is due for renewal as it comes; `left`: seconds for which it lives."""
+
+    left: float
+    reason: str
 
 
 class Results:
@@ -77,6 +86,8 @@ class Results:
             default=0.0,
         )
 
+        short = _short_lived(file, renew_at, self._server_now())
+
         def record(db: sqlite3.Connection) -> int:
             intents.close(db, intent_id, "done", now=now, file_id=file.file_id)
             settled = contents.record_upload(
@@ -89,11 +100,19 @@ class Results:
                 retire_seconds=retire_seconds,
                 origins=want.origins,
             )
+            if short is not None:
+                # Or it would go up again at once, and again.
+                later = now + renewals.again_seconds(left=short.left, tries=want.attempts)
+                wants.come_back(
+                    db, want.content_id, at=later, attempts=want.attempts + 1, error=short.reason
+                )
             if moved is not None:
                 wants.look_again(db, moved.folder_id, moved.path, now=now)
             return settled
 
         await self._writer.run(record)
+        if short is not None:
+            self._log.warning("short_lived", file_id=file.file_id, reason=short.reason)
 
     async def discard(
         self, want: Want, intent_id: int, file: RemoteFile, error: SourceError
@@ -208,3 +227,11 @@ class Results:
 
         await self._writer.run(record)
         self._log.info("source_moved", detail=error.message)
+
+
+def _short_lived(file: RemoteFile, renew_at: float | None, server_now: float) -> _Short | None:
+    if file.expires_at is None or renew_at is None or renew_at > server_now:
+        return None
+    left = file.expires_at - server_now
+    ends = f"ends in {left:.0f} seconds" if left > 0 else "has run out already"
+    return _Short(left, f"the API gave it an id that {ends}")

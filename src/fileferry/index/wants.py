@@ -154,6 +154,16 @@ def put_off(
         )
 
 
+def come_back(
+    db: sqlite3.Connection, content_id: int, *, at: float, attempts: int, error: str
+) -> None:
+    """Record when a renewal may begin at the earliest though it is due, how often that was so in a row, and why."""
+    db.execute(
+        "UPDATE content SET due_at = ?, attempts = ?, error = ? WHERE id = ?",
+        (at, attempts, error, content_id),
+    )
+
+
 def despair(db: sqlite3.Connection, content_id: int) -> None:
     """Record that one failure is as good as many: nobody should wait for the next try."""
     db.execute("UPDATE content SET attempts = ? WHERE id = ?", (DESPAIR_AFTER, content_id))

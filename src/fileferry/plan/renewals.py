@@ -82,6 +82,18 @@ def retry_seconds(left: float) -> float:
     return min(max(SHARE_LEFT * left, LEAST_RETRY_SECONDS), MOST_RETRY_SECONDS)
 
 
+def again_seconds(*, left: float, tries: int) -> float:
+    """Return how long to wait after an upload whose id was due as soon as it was made.
+
+    Args:
+        left: seconds for which the new id still lives; below 0 where it never did.
+        tries: how many such uploads there were in a row before.
+    """
+    if left > 0:
+        return retry_seconds(left)
+    return min(LEAST_RETRY_SECONDS * 2.0 ** min(tries, 16), MOST_RETRY_SECONDS)
+
+
 def per_second(uploads_per_minute: int) -> float:
     """Return how many renewals a second may be planned with; infinite where uploads are not limited."""
     return uploads_per_minute * RATE_SHARE / 60 if uploads_per_minute > 0 else float("inf")

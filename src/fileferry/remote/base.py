@@ -110,7 +110,10 @@ class Remote(Protocol):
         """Delete one file; one that is not there counts as deleted."""
 
     def skew_seconds(self) -> float:
-        """Return how far the server's clock is ahead of ours, as last seen; 0 before the first answer."""
+        """Return how far the server's clock is ahead of ours, as far as known; 0 before the first answer."""
+
+    def is_time_doubtful(self) -> bool:
+        """Say whether the last answer told another time than those before, so that one more has to decide."""
 
     async def aclose(self) -> None:
         """Close connections."""

@@ -38,6 +38,7 @@ from fileferry.remote.answers import (
 from fileferry.remote.bandwidth import Throttle
 from fileferry.remote.base import Account, Page
 from fileferry.remote.mime import mime_type
+from fileferry.remote.server_clock import NEAR_SECONDS, ServerClock
 from fileferry.remote.streaming import StreamingTransport
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class OpenAIRemote:
         self._parts = client.uploads.parts.with_raw_response
         self._clock = clock
         self._on_limit = on_limit
-        self._skew_seconds = 0.0
+        self._server_clock = ServerClock()
 
     async def hello(self) -> Account:
         """Ask for as little as possible, to learn whether the key is good and whose it is."""
@@ -133,6 +134,7 @@ class OpenAIRemote:
         purpose: Any = upload.purpose  # checked with the configuration
         content: Any = (upload.name, body, mime_type(upload.name))
         deadline = SILENCE_SECONDS + upload.size / SLOWEST_BYTES_PER_SECOND
+        began = self._clock.monotonic()
         try:
             async with asyncio.timeout(deadline):
                 answer = await self._files.create(
@@ -148,9 +150,12 @@ class OpenAIRemote:
                     hint="check [remote] base_url: it ends in `/v1` for OpenAI",
                 ) from error
             self._translate(error, may_have_arrived=body.tell() >= upload.size)
-        return file_of(
-            self._read(answer, may_have_arrived=True), answer.headers, may_have_arrived=True
-        )
+        body_of_answer = self._read(answer, may_have_arrived=True)
+        file = file_of(body_of_answer, answer.headers, may_have_arrived=True)
+        if self._clock.monotonic() - began <= NEAR_SECONDS:
+            ahead, drift = self._compare(file.created_at)
+            self._server_clock.hear_birth(ahead, drift=drift)
+        return file
 
     async def begin_upload(self, upload: Upload) -> PendingUpload:
         """Announce a file that comes in parts."""
@@ -190,7 +195,7 @@ class OpenAIRemote:
                 )
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
             if isinstance(error, openai.BadRequestError) and "md5" in str(error).lower():
-                self._notice(error.response.headers)
+                self._notice_limit(error.response.headers)
                 raise PartsDamaged(
                     f"the file was damaged on its way: {error.message}", status=400
                 ) from error
@@ -204,7 +209,7 @@ class OpenAIRemote:
             async with asyncio.timeout(SILENCE_SECONDS):
                 answer = await self._uploads.cancel(upload_id)
         except (openai.NotFoundError, openai.BadRequestError) as error:
-            self._notice(error.response.headers)
+            self._notice_limit(error.response.headers)
             return
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
             self._translate(error, may_have_arrived=False)
@@ -235,7 +240,7 @@ class OpenAIRemote:
             async with asyncio.timeout(SILENCE_SECONDS):
                 answer = await self._files.delete(file_id)
         except openai.NotFoundError as error:
-            self._notice(error.response.headers)
+            self._notice_limit(error.response.headers)
             return
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
             self._translate(error, may_have_arrived=False)
@@ -243,7 +248,11 @@ class OpenAIRemote:
 
     def skew_seconds(self) -> float:
         """Return how far the server's clock is ahead of ours."""
-        return self._skew_seconds
+        return self._server_clock.ahead_seconds()
+
+    def is_time_doubtful(self) -> bool:
+        """Say whether the last answer told another time than those before, so that one more has to decide."""
+        return self._server_clock.is_doubtful
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -258,26 +267,33 @@ class OpenAIRemote:
             self._translate(error, may_have_arrived=False)
 
     def _read(self, answer: Any, *, may_have_arrived: bool) -> dict[str, Any]:
-        self._notice(answer.headers)
+        self._notice_limit(answer.headers)
         try:
             body = json.loads(answer.content)
         except ValueError as error:
             raise cut_off(may_have_arrived=may_have_arrived, detail="no JSON") from error
         if not isinstance(body, dict):
             raise cut_off(may_have_arrived=may_have_arrived, detail="no JSON object")
+        self._hear_date(answer.headers)
         return body
 
-    def _notice(self, headers: Mapping[str, str]) -> None:
+    def _notice_limit(self, headers: Mapping[str, str]) -> None:
         if self._on_limit is not None and headers.get("x-ratelimit-remaining-requests") == "0":
             self._on_limit(reset_seconds(headers.get("x-ratelimit-reset-requests", "")))
-        date = headers.get("date")
-        if date is not None:
-            try:
-                self._skew_seconds = parsedate_to_datetime(date).timestamp() - self._clock.wall()
-            except (TypeError, ValueError):
-                self._skew_seconds = 0.0
-            if abs(self._skew_seconds) < 2:
-                self._skew_seconds = 0.0
+
+    def _hear_date(self, headers: Mapping[str, str]) -> None:
+        """Take the time from an answer of the API itself: what fails may have been answered by a gateway on the way."""
+        try:
+            moment = parsedate_to_datetime(headers.get("date", "")).timestamp()
+        except (TypeError, ValueError):
+            return
+        ahead, drift = self._compare(moment)
+        self._server_clock.hear_date(ahead, drift=drift)
+
+    def _compare(self, moment: float) -> tuple[float, float]:
+        """Return how far a moment of the server is ahead of our clock, and ours ahead of the monotonic one."""
+        now = self._clock.wall()
+        return moment - now, now - self._clock.monotonic()
 
     def _translate(self, error: BaseException, *, may_have_arrived: bool) -> NoReturn:
         """Raise what a failure means. `may_have_arrived`: all of a request that changes something was sent."""
@@ -287,7 +303,7 @@ class OpenAIRemote:
         if isinstance(cause, FerryError):
             raise cause  # the source itself failed while it was read; not all of it was sent
         if isinstance(error, openai.APIStatusError):
-            self._notice(error.response.headers)
+            self._notice_limit(error.response.headers)
             raise of_status(error, may_have_arrived=may_have_arrived) from error
         # A deadline of ours has the cancellation as its cause, which says nothing.
         root = (
