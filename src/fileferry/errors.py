@@ -11,6 +11,7 @@ FerryError                     1  something went wrong
 ├── Held                       8  a guard holds something, or a halt asks a question
 ├── DaemonUnreachable          5  a command that needs the daemon found none
 ├── IndexDamaged               1  the index cannot be read as one of ours
+├── IndexGone                  1  the index was removed or replaced while it was open
 ├── IndexUnwritable            5  the index takes nothing now: disk full, read-only, locked
 ├── SourceError                1  a local file could not be read as it should
 │   ├── SourceGone                it is not there any more, proven
@@ -118,6 +119,10 @@ class DaemonUnreachable(FerryError):
 
 class IndexDamaged(FerryError):
     """The index cannot be read as one of ours."""
+
+
+class IndexGone(FerryError):
+    """The index was removed or replaced while it was open: what is written now, nobody will ever read."""
 
 
 class IndexUnwritable(FerryError):

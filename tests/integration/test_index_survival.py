@@ -1,8 +1,10 @@
 """The index survives what happens to its disk, its machine and its readers; and whoever relies on it is not misled."""
 
 import contextlib
+import json
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import threading
@@ -37,6 +39,12 @@ def full(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     yield connection
     with contextlib.suppress(sqlite3.ProgrammingError):
         close_writer(connection)
+
+
+def logged(ferry: Ferry, event: str) -> list[dict[str, str]]:
+    lines = (ferry.home / "log").read_text().splitlines()
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    return [line for line in found if line["event"] == event]
 
 
 def insert(db: sqlite3.Connection) -> int:
@@ -154,6 +162,24 @@ def test_nothing_is_sent_when_too_little_room_is_left_for_ids(it: Ferry) -> None
     assert done.returncode == 5, done.stderr
     assert "nothing is sent" in done.stderr
     assert it.uploads() == 0
+
+
+@pytest.mark.parametrize("fate", ["removed", "replaced"])
+def test_a_daemon_whose_state_directory_goes_sends_nothing_more_and_ends(
+    it: Ferry, fate: str
+) -> None:
+    it.write("a.txt", b"one")
+    with daemon(it) as process:
+        eventually(lambda: it.states() == {"a.txt": "synced"})
+        os.rename(it.state, it.home / "away")
+        if fate == "replaced":
+            shutil.copytree(it.home / "away", it.state, ignore=shutil.ignore_patterns("*.sock"))
+        it.write("b.txt", b"two")
+        assert process.wait(45) == 1, "a code that systemd starts it again after"
+        assert it.uploads() == 1
+        *_, last = logged(it, "index_gone")
+        assert fate in last["error"]
+        assert "rebuild" in last["hint"]
 
 
 def test_an_index_on_a_network_file_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

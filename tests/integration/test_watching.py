@@ -111,6 +111,58 @@ def test_directories_that_come_when_the_limit_is_reached_are_noticed(it: Ferry) 
         eventually(lambda: is_watched(it, "degraded"), 75)
 
 
+def is_all_watched(ferry: Ferry, *names: str) -> bool:
+    return bool(
+        told(ferry).get("watch") == dict.fromkeys(names, "ok")
+    )  # nobody answers in a reload
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("order", [("outer", "inner"), ("inner", "outer")])
+def test_folders_inside_one_another_are_watched_in_any_order(
+    it: Ferry, order: tuple[str, str]
+) -> None:
+    it.write("sub/deep/a.txt", b"one")
+    roots = {"outer": it.folder, "inner": it.folder / "sub"}
+    it.configure({name: roots[name] for name in order}, rescan_interval="1h")
+    with daemon(it) as process:
+        eventually(lambda: is_all_watched(it, "outer", "inner") and are_synced(it, 1))
+        it.write("sub/deep/b.txt", b"two")
+        it.write("c.txt", b"three")
+        eventually(lambda: are_synced(it, 3))
+
+        # The inner root is taken away and comes back, while the outer one stays watched.
+        backup = it.home / "backup"
+        shutil.copytree(it.folder / "sub", backup)
+        shutil.rmtree(it.folder / "sub")
+        eventually(lambda: told(it)["watch"]["inner"] == "polling", 45)
+        os.rename(backup, it.folder / "sub")
+        eventually(lambda: is_all_watched(it, "outer", "inner") and are_synced(it, 3), 75)
+        it.write("sub/deep/d.txt", b"four")
+        eventually(lambda: are_synced(it, 4))
+
+        it.configure({"outer": it.folder}, rescan_interval="1h")
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: is_all_watched(it, "outer"))
+        it.write("sub/deep/e.txt", b"five")
+        eventually(lambda: "sub/deep/e.txt" in it.states())
+    assert logged(it, "watch_incomplete") == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("order", [("outer", "inner"), ("inner", "outer")])
+def test_a_real_shortage_is_noticed_in_folders_inside_one_another(
+    it: Ferry, order: tuple[str, str]
+) -> None:
+    for number in range(6):
+        it.write(f"sub/dir{number}/a.txt", b"%d" % number)
+    roots = {"outer": it.folder, "inner": it.folder / "sub"}
+    it.configure({name: roots[name] for name in order}, rescan_interval="2s")
+    with limited_daemon(it, "5 > /proc/sys/user/max_inotify_watches"):
+        eventually(lambda: are_synced(it, 6), 30)
+        assert "ok" not in told(it)["watch"].values()
+
+
 def test_without_a_queue_of_events_everything_is_found_by_scans(it: Ferry) -> None:
     it.write("a.txt", b"one")
     it.configure(rescan_interval="2s")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fileferry.errors import FerryError
+from fileferry.errors import FerryError, IndexGone
 from fileferry.index.connection import open_reader, open_writer
+from fileferry.index.whereabouts import Whereabouts
 from fileferry.index.writer import InlineWriter, ThreadWriter
 
 Work = Callable[[sqlite3.Connection], object]
@@ -175,3 +176,23 @@ def test_fifty_openings_leak_no_descriptor_and_no_thread(path: str) -> None:
         reader.close()
         writer.close()
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+
+
+@pytest.mark.parametrize("fate", ["removed", "replaced"])
+def test_an_index_that_is_gone_from_its_path_takes_nothing_more(path: str, fate: str) -> None:
+    writer = ThreadWriter(open_writer(path), whereabouts=Whereabouts.of(path))
+    writer.submit(put("before")).result(5)
+    os.rename(path, path + "-away")
+    if fate == "replaced":
+        Path(path).write_bytes(Path(path + "-away").read_bytes())
+    with pytest.raises(IndexGone, match=f"{fate}.* nothing is sent") as caught:
+        writer.submit(put("after")).result(5)
+    assert caught.value.exit_code == 1
+    assert caught.value.hint
+    writer.close()
+
+
+def test_a_disk_that_does_not_say_whether_the_index_is_there_is_no_proof(path: str) -> None:
+    open_writer(path).close()
+    where = Whereabouts.of(path)
+    assert Whereabouts("n" * 300, where.device, where.inode).trouble() is None

@@ -23,6 +23,7 @@ from fileferry.errors import ConfigError, Held
 from fileferry.index import intents, trust
 from fileferry.index.connection import open_writer
 from fileferry.index.identity import FILE_NAME
+from fileferry.index.whereabouts import Whereabouts
 from fileferry.index.writer import InlineWriter, ThreadWriter
 from fileferry.plan import backoff
 
@@ -78,10 +79,11 @@ def open_index(
     connection = open_writer(path, verify=True)
     try:
         share(state_directory, group)
+        whereabouts = Whereabouts.of(path)
     except BaseException:
         connection.close()
         raise
-    return InlineWriter(connection) if inline else ThreadWriter(connection, patience)
+    return InlineWriter(connection) if inline else ThreadWriter(connection, patience, whereabouts)
 
 
 def close_index(writer: Writer, state_directory: str) -> None:

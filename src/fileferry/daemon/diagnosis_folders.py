@@ -14,7 +14,7 @@ from fileferry.daemon.enlist import mirror_of
 from fileferry.index.identity import shown
 from fileferry.local.scanner import Dark
 from fileferry.local.watch_coverage import (
-    count_directories,
+    count_all,
     file_system_type,
     sends_events,
     watch_limit,
@@ -41,12 +41,9 @@ class _Look:
 def diagnose(folders: Sequence[Folder]) -> Iterator[Diagnosis]:
     """Look at every folder, then at what the kernel can watch."""
     roots = {folder.root for folder in folders}
-    needed = 0
     for folder in folders:
         yield from _folder(mirror_of(folder, -1, roots))
-        if os.path.isdir(folder.root):
-            needed += count_directories(folder.root)
-    yield from watches(needed)
+    yield from watches(count_all(root for root in roots if os.path.isdir(root)))
 
 
 def watches(needed: int) -> Iterator[Diagnosis]:

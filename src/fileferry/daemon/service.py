@@ -22,7 +22,7 @@ from fileferry.daemon.notify import Notifier
 from fileferry.daemon.upkeep import Upkeep
 from fileferry.daemon.watcher import Watcher
 from fileferry.daemon.workers import ThreadWorkers
-from fileferry.errors import FerryError, IndexUnwritable, LockHeld
+from fileferry.errors import FerryError, IndexGone, IndexUnwritable, LockHeld
 from fileferry.index import folders, holds, horizon
 from fileferry.index.writer import Patience
 
@@ -180,6 +180,11 @@ class Service:
         heart = asyncio.create_task(self._beat())
         try:
             await engine.run(lambda: self._turn(watcher, writer))
+            if not self._stopping:
+                await writer.run(lambda _: None)  # an index that is gone is not begun anew
+        except IndexGone as error:
+            self._log.error("index_gone", error=error.message, hint=error.hint)
+            raise
         except IndexUnwritable as error:
             if not self._stopping:
                 raise

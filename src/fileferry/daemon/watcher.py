@@ -175,7 +175,8 @@ class Watcher:
             if folder_id in self._armed:
                 # Events end with the root: a scan has to say what became of it, and soon.
                 self._loop.call_soon_threadsafe(self._lookout.mark, folder_id)
-            self._disarm(folder_id)
+            with self._arming:
+                self._disarm(folder_id)
             return
         armed = self._armed.get(folder_id)
         if armed is not None:
@@ -183,14 +184,16 @@ class Watcher:
             if same and self._is_alive(armed):
                 return
             self._log.warning("watch_lost", folder=mirror.folder.name)
-            self._disarm(folder_id)
+            with self._arming:
+                self._disarm(folder_id)
         if self._observer is not None and watch_coverage.sends_events(root):
             with self._arming:
                 self._arm(folder_id, mirror, status)
 
     def _arm(self, folder_id: int, mirror: Mirror, status: os.stat_result) -> None:
         root = os.fsdecode(mirror.folder.root)
-        needed = watch_coverage.count_directories(mirror.folder.root)
+        beside = [self._mirrors[one].folder.root for one in self._armed]
+        needed = watch_coverage.needed_besides(mirror.folder.root, beside)
         before = watch_coverage.kernel_watches()
         assert self._observer is not None
         try:
@@ -216,8 +219,12 @@ class Watcher:
         self._refused.discard(folder_id)
         self._armed[folder_id] = Armed(watch, status.st_ino, status.st_dev)
         gained = watch_coverage.kernel_watches() - before
-        covered = gained >= needed or watch_coverage.count_directories(mirror.folder.root) <= gained
-        self.coverage[folder_id] = Coverage.OK if covered else Coverage.DEGRADED
+        covered = (
+            gained >= needed or watch_coverage.needed_besides(mirror.folder.root, beside) <= gained
+        )
+        # What lies inside one another shares its watches, and a shortage: the next count of all tells when it ended.
+        shared = covered and not self._is_short_beside(mirror.folder.root)
+        self.coverage[folder_id] = Coverage.OK if shared else Coverage.DEGRADED
         if not covered:
             self._is_short = True
             self._log.warning(
@@ -228,6 +235,14 @@ class Watcher:
                 hint=_cure(needed),
             )
         self._loop.call_soon_threadsafe(self._lookout.mark, folder_id)
+
+    def _is_short_beside(self, root: bytes) -> bool:
+        """Say whether a folder that contains a root, or lies in it, is watched in part."""
+        return any(
+            self.coverage[one] is Coverage.DEGRADED
+            and watch_coverage.are_nested(self._mirrors[one].folder.root, root)
+            for one in self._armed
+        )
 
     def _disarm(self, folder_id: int) -> None:
         armed = self._armed.pop(folder_id, None)
@@ -280,7 +295,7 @@ class Watcher:
 
 def _count(roots: list[bytes]) -> tuple[int, int]:
     """Return how many directories the kernel watches, and how many there are."""
-    return watch_coverage.kernel_watches(), sum(map(watch_coverage.count_directories, roots))
+    return watch_coverage.kernel_watches(), watch_coverage.count_all(roots)
 
 
 def _cure(needed: int) -> str:

@@ -7,6 +7,8 @@ synced share the next one: that is what keeps `synchronous=FULL` cheap.
 A disk that takes nothing for a while (it is full, or somebody locks the index) is waited for: the transaction is
 done again, whole, until it passes. Whoever asked waits too, and that is the point: no upload begins without its
 intent on the disk, and the id that an upload just got is kept until it can be written.
+
+An index that was removed or replaced takes nothing more, so that nothing is sent whose id nobody would find.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fileferry.index.connection import close_writer, damaged, is_corruption, is_passing, unwritable
+
+if TYPE_CHECKING:
+    from fileferry.index.whereabouts import Whereabouts
 
 T = TypeVar("T")
 GROUP = 64
@@ -84,11 +89,23 @@ class Patience:
 
 
 class ThreadWriter:
-    """A Writer with a thread of its own, which alone touches the connection."""
+    """A Writer with a thread of its own, which alone touches the connection.
 
-    def __init__(self, connection: sqlite3.Connection, patience: Patience | None = None) -> None:
+    Args:
+        connection: to the index.
+        patience: how long to wait for a disk that takes nothing; not at all by default.
+        whereabouts: where the index has to stay; None: it is not looked after.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        patience: Patience | None = None,
+        whereabouts: Whereabouts | None = None,
+    ) -> None:
         self._connection = connection
         self._patience = patience or Patience()
+        self._whereabouts = whereabouts
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="index-writer", daemon=True)
         self._thread.start()
@@ -120,7 +137,10 @@ class ThreadWriter:
                 except queue.Empty:
                     break
             commit_group(
-                self._connection, [job for job in group if job is not None], self._patience
+                self._connection,
+                [job for job in group if job is not None],
+                self._patience,
+                self._whereabouts,
             )
             if group[-1] is None:
                 return
@@ -147,17 +167,24 @@ class InlineWriter:
         close_writer(self._connection)
 
 
-def commit_group(connection: sqlite3.Connection, jobs: list[Job], patience: Patience) -> None:
+def commit_group(
+    connection: sqlite3.Connection,
+    jobs: list[Job],
+    patience: Patience,
+    whereabouts: Whereabouts | None = None,
+) -> None:
     """Do all jobs in one transaction, each in a savepoint, and answer them after the commit.
 
     A job that raises is undone alone. When the disk takes nothing, all are done again after a while; when it has
-    taken nothing for too long, or the index is damaged, all of them fail.
+    taken nothing for too long, or the index is damaged or gone, all of them fail.
     """
     jobs = [job for job in jobs if job[1].set_running_or_notify_cancel()]
     if not jobs:
         return
     failures, waited = 0, 0.0
     while True:
+        if _is_gone(whereabouts, jobs):
+            return
         try:
             answers = _attempt(connection, jobs)
         except sqlite3.Error as error:
@@ -177,6 +204,16 @@ def commit_group(connection: sqlite3.Connection, jobs: list[Job], patience: Pati
             future.set_exception(failure)
         else:
             future.set_result(result)
+
+
+def _is_gone(whereabouts: Whereabouts | None, jobs: list[Job]) -> bool:
+    """Fail all jobs where the index is not at its place any more; say whether that was so."""
+    gone = None if whereabouts is None else whereabouts.trouble()
+    if gone is None:
+        return False
+    for _, future in jobs:
+        future.set_exception(gone)
+    return True
 
 
 def _attempt(

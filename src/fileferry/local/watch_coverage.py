@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 REMOTE_TYPES = frozenset(
     {
@@ -52,6 +56,42 @@ def count_directories(root: bytes) -> int:
         with contextlib.suppress(OSError), os.scandir(stack.pop()) as listing:
             stack += [entry.path for entry in listing if entry.is_dir(follow_symlinks=False)]
     return count
+
+
+def outermost(roots: Iterable[bytes]) -> list[bytes]:
+    """Return the roots that lie in no other one, sorted: a recursive watch of those covers all."""
+    found: list[bytes] = []
+    for root in sorted(set(roots), key=_whole):
+        if not found or not _whole(root).startswith(_whole(found[-1])):
+            found.append(root)
+    return found
+
+
+def count_all(roots: Iterable[bytes]) -> int:
+    """Return how many watches some roots need together: one for a directory, in however many of them it is."""
+    return sum(map(count_directories, outermost(roots)))
+
+
+def needed_besides(root: bytes, watched: Iterable[bytes]) -> int:
+    """Return how many more watches a root needs where others are watched: the kernel has one for each directory."""
+    watched = list(watched)
+    if any(is_inside(root, other) for other in watched):
+        return 0
+    return count_directories(root) - count_all(one for one in watched if is_inside(one, root))
+
+
+def are_nested(one: bytes, other: bytes) -> bool:
+    """Say whether one of two roots lies in the other, or is it."""
+    return is_inside(one, other) or is_inside(other, one)
+
+
+def is_inside(path: bytes, root: bytes) -> bool:
+    """Say whether a path is a root or below it."""
+    return _whole(path).startswith(_whole(root))
+
+
+def _whole(path: bytes) -> bytes:
+    return path.rstrip(b"/") + b"/"
 
 
 def sends_events(root: bytes) -> bool:
