@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 
+OK = 200
+
+
 class WatchedWriter:
     """A Writer whose commits are points, may find the disk full, and are watched."""
 
@@ -38,6 +41,7 @@ class WatchedWriter:
         if world.plan.full_commits > 0:
             world.plan.full_commits -= 1
             world.tell("disk full")
+            world.figures.lost_answers += self._forgets_an_answer()
 
             def work(_db: sqlite3.Connection) -> None:
                 raise sqlite3.OperationalError("database or disk is full")
@@ -49,6 +53,7 @@ class WatchedWriter:
 
         future = self._inner.submit(watched)
         world.on_commit(self.connection)
+        self._forgets_an_answer()
         world.point("after a commit")
         return future
 
@@ -60,6 +65,13 @@ class WatchedWriter:
         future = self.submit(work)
         await self._world.breathe()
         return future.result()
+
+    def _forgets_an_answer(self) -> bool:
+        """Take note that the answer that a task has got is written down, or is not; say whether there was one."""
+        task = asyncio.current_task()
+        had_one = task in self._world.answered
+        self._world.answered.discard(task)
+        return had_one
 
     def count_open_intents(self) -> int:
         """Return how many uploads are in flight: each may have an answer that nobody will hear."""
@@ -126,6 +138,8 @@ class WatchedTransport(EmulatorTransport):
             world.plan.slow_work = world.plan.dies_unheard
             world.plan.dies_unheard = None
             world.die("the answer to an upload")
+        if creates < world.figures.creates and response.status_code == OK:
+            world.answered.add(asyncio.current_task())
         world.point("after a request")
         return response
 

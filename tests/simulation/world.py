@@ -68,6 +68,7 @@ class World:
         self.points = 0
         self.foreign_hand = False  # somebody else is at the emulator's store just now
         self.expected_errors = 0
+        self.answered: set[object] = set()  # tasks that have an answer which is not recorded
         self.on_commit: Callable[[sqlite3.Connection], None] = lambda _db: None
         self.writer_type: type[WatchedWriter] = WatchedWriter
         self.workers_type: type[WatchedWorkers] = WatchedWorkers
