@@ -23,6 +23,7 @@ FerryError                     1  something went wrong
     │   ├── PartsRefused          it takes no file in parts, or none for this purpose
     │   ├── CredentialsRefused 7  the key is wrong, or lacks a scope
     │   └── QuotaExhausted     7  storage or billing quota used up
+    ├── Barred                 5  something before the API refused this one request
     ├── TooSlow                5  the line cannot carry a file in the time that the API gives it
     ├── PartsDamaged           5  parts made another file than they should
     ├── RemoteUnavailable      5  transient: known not to have been done
@@ -201,6 +202,12 @@ class QuotaExhausted(RemoteRefused):
     """The storage or billing quota is used up; no call can pass until somebody acts."""
 
     exit_code = 7
+
+
+class Barred(RemoteError):
+    """Something between us and the API refused this one request, a filter perhaps; others may pass."""
+
+    exit_code = 5
 
 
 class TooSlow(RemoteError):

@@ -105,27 +105,55 @@ async def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
 class Answering(httpx2.AsyncBaseTransport):
     """Answers everything with the same words."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, status: int = 200) -> None:
         self._content = content
+        self._status = status
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(200, content=self._content, request=request)
+        return httpx2.Response(self._status, content=self._content, request=request)
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html>", b"[]", b"null", b"{}", b'{"data": null}', b'{"data": [1]}', b'{"data": [{}]}',
-     b'{"id": "file-1", "created_at": "noon"}', b'{"id": "file-1", "created_at": null}'],
+    [b"", b"<html>", b"[]", b"null", b"{}", b'{"data": null}', b'{"data": [1], "has_more": true}',
+     b'{"id": "file-1", "created_at": "noon"}', b'{"id": "file-1", "created_at": null}',
+     b'{"id": "", "created_at": 1}', b'{"id": null, "created_at": 1}'],
 )  # fmt: skip
 async def test_an_answer_that_makes_no_sense_is_one_of_the_three_kinds(content: bytes) -> None:
     workers = ThreadWorkers(1)
     remote = remote_at("http://emulator/v1", workers, Answering(content), KEY)
-    create_, _, page, get, _ = every_call(remote)
+    create_, _, page, get, delete = every_call(remote)
     with pytest.raises(OutcomeUnknown):
         await create_()
-    for call in (page, get):
+    for call in (page, get, delete):
         with pytest.raises(RemoteUnavailable):
             await call()
+    await remote.aclose()
+    workers.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "is_gone"),
+    [
+        pytest.param(200, b'{"id": "file-x", "deleted": true}', True, id="it says so"),
+        pytest.param(
+            200, b'{"id": "file-x", "deleted": false}', False, id="it says that it is not"
+        ),
+        pytest.param(200, b'{"id": "file-x"}', False, id="it does not say so"),
+        pytest.param(404, b'{"error": {"message": "no such file"}}', True, id="it was gone"),
+        pytest.param(404, b"<html>not found</html>", False, id="a gateway knows nothing of it"),
+    ],
+)
+async def test_a_file_is_deleted_when_the_api_says_so(
+    status: int, content: bytes, is_gone: bool
+) -> None:
+    workers = ThreadWorkers(1)
+    remote = remote_at("http://emulator/v1", workers, Answering(content, status), KEY)
+    if is_gone:
+        await remote.delete("file-x")
+    else:
+        with pytest.raises(RemoteUnavailable):
+            await remote.delete("file-x")
     await remote.aclose()
     workers.close()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fileferry.emulator import Fault, FaultKind
 from fileferry.index.reader import Reader, answer
 from simulation.answering import change_answers, gateway_page, is_create, with_body, with_date
 from simulation.test_findings import HOUR, Stage, stage
@@ -105,3 +106,25 @@ def test_an_id_that_has_run_out_when_it_comes_is_tried_again_in_a_while_and_a_wa
             assert creates(it) <= 15
 
         it.world.live(story)
+
+
+def test_a_filter_that_does_not_like_one_file_stops_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def filtered(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        return gateway_page(request, 403) if response.status_code == 403 else response
+
+    change_answers(monkeypatch, filtered)
+    with stage() as it:
+        it.world.emulator.add_fault(Fault(FaultKind.STATUS, "POST", "/v1/files", status=403))
+
+        async def story() -> None:
+            it.write(b"a.txt", b"one")
+            await asyncio.sleep(5.0)
+            it.write(b"b.txt", b"two")
+            await asyncio.sleep(20.0)
+            assert sum(each is not None for each in ids(it)) == 1
+            await asyncio.sleep(HOUR + 60.0)
+            assert None not in ids(it)
+
+        it.play(story)

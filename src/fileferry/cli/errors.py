@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from fileferry.cli.text import count, moment, place, safe
 from fileferry.index.identity import shown
+from fileferry.index.rest import REST_KEY, rest_until
 
 TYPE_CHECKING = False  # the real one lives in typing
 if TYPE_CHECKING:
@@ -44,16 +47,26 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 def _list(arguments: argparse.Namespace, context: Context) -> int:
     found = False
     with context.reader(arguments.config) as reader:
+        now = time.time()  # noqa: TID251 - the clock module costs an asyncio
+        noted = next(reader.rows("SELECT value FROM meta WHERE key = ?", (REST_KEY,)), None)
+        rest = rest_until(None if noted is None else noted["value"], now) or 0.0
         for row in reader.rows(_ERRORS):
             found = True
-            _print(row, arguments, context)
+            _print(row, _next_try(row["due_at"], rest, now), arguments, context)
     if not found and not arguments.json:
         context.talk("no errors")
     return 0
 
 
-def _print(row: sqlite3.Row, arguments: argparse.Namespace, context: Context) -> None:
-    again = moment(row["due_at"])
+def _next_try(due_at: float | None, rest: float, now: float) -> str | None:
+    """Say when it is tried again; not a moment that is over: then it waits for something else."""
+    at = 0.0 if due_at is None else max(due_at, rest)
+    return moment(at) if at > now else None
+
+
+def _print(
+    row: sqlite3.Row, again: str | None, arguments: argparse.Namespace, context: Context
+) -> None:
     reason = row["error"] or "no reason was recorded"
     if arguments.json:
         context.json(

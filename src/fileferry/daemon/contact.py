@@ -22,6 +22,7 @@ from fileferry.errors import (
 )
 from fileferry.index import folders, intents
 from fileferry.index.identity import SKEW_KEY
+from fileferry.index.rest import REST_KEY, rest_text, rest_until
 from fileferry.remote.pacing import WINDOW_SECONDS
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from fileferry.remote.pacing import Pace
 
 ACCOUNT_KEY = "account"
-REST_KEY = "rest"  # in `meta`: until when the server wants no request, and when it said so, in wall seconds
 REFUSED_SECONDS = 300.0
 LEAST_WAIT_SECONDS = 0.05
 JUMP_SECONDS = 5.0
@@ -166,7 +166,7 @@ class Contact:
             wait = self.pace.open_in_seconds() if self.pace is not None else 1.0
             self._not_before = self._clock.monotonic() + max(wait, LEAST_WAIT_SECONDS)
             if isinstance(error, RemoteRefused):
-                self.refused = error
+                self.refuse(error)
             self._log.warning("remote_unavailable", error=error.message, retry_in=round(wait, 2))
             return False
         self.is_greeted = True
@@ -190,8 +190,8 @@ class Contact:
             # A moment that is still to come says that our clock went back.
             self._was_told_lately = 0.0 <= now - heard_at <= HEARD_SECONDS
         if (text := folders.meta(db, REST_KEY)) is not None:
-            until, told_at = map(float, text.split())
-            if told_at <= now < until:
+            until = rest_until(text, now)
+            if until is not None:
                 self._not_before = self._clock.monotonic() + until - now
                 self.told = RemoteUnavailable(
                     f"the API asked for no request before {rfc3339(until)}",
@@ -205,7 +205,7 @@ class Contact:
         now = self._clock.wall()
         is_over = self._noted_until <= self._clock.monotonic()
         until = now + self._noted_until - self._clock.monotonic()
-        folders.set_meta(db, REST_KEY, None if is_over else f"{until!r} {now!r}")
+        folders.set_meta(db, REST_KEY, None if is_over else rest_text(until, now))
 
     def remember_time(self, db: sqlite3.Connection) -> None:
         """Write down what is known of the server's clock, for readers and for the next process."""

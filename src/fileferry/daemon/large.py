@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fileferry.daemon.transfer import Transfer
 from fileferry.daemon.ways import no_way, too_slow
 from fileferry.errors import (
+    Barred,
     CredentialsRefused,
     OutcomeUnknown,
     PartsDamaged,
@@ -155,12 +156,12 @@ class LargeFiles:
         except PartsRefused as error:
             await self._remember(want, error)
             raise no_way(want.key) from error
-        except RemoteRefused as error:
+        except (RemoteRefused, Barred) as error:
             await self._doom(want)
             if opened.completing and parcel.state == "completing":
                 raise OutcomeUnknown(f"an earlier answer was lost: {error.message}") from error
             is_over = isinstance(error, RemoteMissing) or not self._is_alive(parcel)
-            if is_resumed or is_over:
+            if not isinstance(error, Barred) and (is_resumed or is_over):
                 raise RemoteUnavailable(
                     f"the parts are sent anew: {error.message}", status=error.status
                 ) from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fileferry.errors import (
+    Barred,
     CredentialsRefused,
     OutcomeUnknown,
     PartsDamaged,
@@ -183,7 +184,7 @@ class Results:
         refused = isinstance(error, RemoteRefused) and not lasting
         if isinstance(error, RemoteUnavailable):
             until = now + (error.retry_after_seconds or self._pace.delay_seconds(want.attempts + 1))
-        elif isinstance(error, TooSlow | PartsDamaged):
+        elif isinstance(error, Barred | TooSlow | PartsDamaged):
             until = now + HOURLY_SECONDS
         else:
             until = now  # uploads as a whole stand still then, and whoever asks again has an answer
@@ -197,7 +198,7 @@ class Results:
             elif refused:
                 wants.refuse(db, want.content_id, error.message)
             else:
-                if isinstance(error, TooSlow | PartsDamaged):
+                if isinstance(error, Barred | TooSlow | PartsDamaged):
                     wants.despair(db, want.content_id)
                 wants.put_off(db, want.content_id, until=until, error=error.message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from fileferry.errors import (
+    Barred,
     CredentialsRefused,
     OutcomeUnknown,
     QuotaExhausted,
@@ -18,7 +20,7 @@ from fileferry.errors import (
     RemoteUnavailable,
 )
 from fileferry.model import RemoteFile
-from fileferry.remote.base import PendingUpload
+from fileferry.remote.base import Page, PendingUpload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +47,7 @@ def file_of(body: Any, headers: Mapping[str, str] | None, *, may_have_arrived: b
         size = body.get("bytes")
         expires_at = body.get("expires_at")
         return RemoteFile(
-            file_id=str(body["id"]),
+            file_id=_id_of(body),
             name=str(body.get("filename") or ""),
             size=None if size is None else int(size),
             purpose=str(body.get("purpose") or ""),
@@ -55,6 +57,36 @@ def file_of(body: Any, headers: Mapping[str, str] | None, *, may_have_arrived: b
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise cut_off(may_have_arrived=may_have_arrived, detail="no file object") from error
+
+
+def _id_of(body: Any) -> str:
+    """Read the id of an object.
+
+    Raises:
+        TypeError, KeyError: it has none that could be asked for.
+    """
+    file_id = body["id"]
+    if not isinstance(file_id, str) or not file_id.strip():
+        raise TypeError("an id is a text")
+    return file_id
+
+
+def page_of(body: Mapping[str, Any]) -> Page:
+    """Read a page of a listing. What cannot be read is left out: it is not ours, or a question about it alone tells."""
+    items = body.get("data")
+    if not isinstance(items, list):
+        raise cut_off(may_have_arrived=False, detail="no list of files")
+    files: list[RemoteFile] = []
+    behind: str | None = None
+    for item in items:
+        with contextlib.suppress(TypeError, KeyError):
+            behind = _id_of(item)
+        with contextlib.suppress(RemoteUnavailable):
+            files.append(file_of(item, None, may_have_arrived=False))
+    more = bool(body.get("has_more")) and bool(items)
+    if more and behind is None:
+        raise cut_off(may_have_arrived=False, detail="no file of a page has an id")
+    return Page(tuple(files), behind if more else None)
 
 
 def pending_of(body: Mapping[str, Any]) -> PendingUpload:
@@ -88,13 +120,20 @@ def cut_off(*, may_have_arrived: bool, detail: str) -> RemoteError:
     return OutcomeUnknown(message) if may_have_arrived else RemoteUnavailable(message)
 
 
-def of_status(error: Any, *, may_have_arrived: bool) -> RemoteError:
-    """Return what an answer with an error status means; `error` as the SDK raises it."""
+def of_status(error: Any, *, may_have_arrived: bool, of_file: bool = False) -> RemoteError:
+    """Return what an answer with an error status means; `error` as the SDK raises it.
+
+    Args:
+        of_file: the request carried or announced a file, which may be what was objected to.
+    """
     status = error.status_code
     code = error.code if isinstance(error.code, str) else None
     body = error.body if isinstance(error.body, dict) else {}
+    is_of_api = "message" in body  # and not a page of a gateway or a filter on the way
     message = str(body.get("message") or f"HTTP {status}")
     known: dict[str, Any] = {"status": status, "code": code, "request_id": error.request_id}
+    if status == 403 and not is_of_api:
+        return _barred(of_file=of_file, known=known)
     if status == 401 or (status == 403 and code != "unsupported_country_region_territory"):
         return CredentialsRefused(
             f"the API refused the key: {message}",
@@ -114,12 +153,25 @@ def of_status(error: Any, *, may_have_arrived: bool) -> RemoteError:
             **known,
         )
     if status == 404:
-        return RemoteMissing(message, **known)
+        if is_of_api:
+            return RemoteMissing(message, **known)
+        return RemoteUnavailable(
+            "something that is not the API answered: HTTP 404",
+            hint="check [remote] base_url, and what stands before it",
+            **known,
+        )
     if status in _ASK_AGAIN or status >= 500:
         kind = OutcomeUnknown if may_have_arrived else RemoteUnavailable
         wait = _retry_after(error.response.headers)
         return kind(f"the API failed: {message}", retry_after_seconds=wait, **known)
     return RemoteRefused(message, **known)
+
+
+def _barred(*, of_file: bool, known: dict[str, Any]) -> RemoteError:
+    message = "something that is not the API refused the request: HTTP 403"
+    hint = "a proxy or a filter on the way, perhaps: it is tried again later"
+    kind = Barred if of_file else RemoteUnavailable
+    return kind(message, hint=hint, **known)
 
 
 _RESET = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
@@ -161,5 +213,16 @@ def _seconds_to(text: str, date: str | None) -> float:
 
 def has_no_parts(error: Any) -> bool:
     """Say whether it is not this file that is refused, but its purpose, or that there is no such call here."""
-    about_purpose = error.param == "purpose" or "purpose" in str(error).lower()
-    return error.status_code in {404, 405, 501} or (error.status_code == 400 and about_purpose)
+    if error.status_code != 400:
+        return error.status_code in {404, 405, 501}
+    if error.param is not None:
+        return bool(error.param == "purpose")
+    body = error.body if isinstance(error.body, dict) else {}
+    message = str(body.get("message") or "").lower()
+    return "mime" not in message and _OF_PURPOSE.search(message) is not None
+
+
+# The purpose as the subject: not a type that is unsupported "for your file purpose".
+_OF_PURPOSE = re.compile(
+    r"^purpose\b|[`'\"]purpose[`'\"]|\b(?:invalid|unsupported|unknown)(?: value for)?(?: file)? purpose\b"
+)

@@ -10,6 +10,7 @@ Answers are read raw: building the SDK's models for a page of 10,000 files block
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,6 +23,7 @@ from fileferry.errors import (
     OutcomeUnknown,
     PartsDamaged,
     PartsRefused,
+    RemoteMissing,
     RemoteUnavailable,
 )
 from fileferry.remote.answers import (
@@ -30,13 +32,14 @@ from fileferry.remote.answers import (
     file_of,
     has_no_parts,
     of_status,
+    page_of,
     pending_of,
     reset_seconds,
     text_of,
     words,
 )
 from fileferry.remote.bandwidth import Throttle
-from fileferry.remote.base import Account, Page
+from fileferry.remote.base import Account
 from fileferry.remote.mime import mime_type
 from fileferry.remote.server_clock import NEAR_SECONDS, ServerClock
 from fileferry.remote.streaming import StreamingTransport
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
 
     from fileferry.clock import Clock
     from fileferry.model import RemoteFile
-    from fileferry.remote.base import Body, PendingUpload, Upload
+    from fileferry.remote.base import Body, Page, PendingUpload, Upload
 
 PAGE_FILES = 1_000
 CONNECT_SECONDS = 10.0
@@ -149,7 +152,7 @@ class OpenAIRemote:
                     status=404,
                     hint="check [remote] base_url: it ends in `/v1` for OpenAI",
                 ) from error
-            self._translate(error, may_have_arrived=body.tell() >= upload.size)
+            self._translate(error, may_have_arrived=body.tell() >= upload.size, of_file=True)
         body_of_answer = self._read(answer, may_have_arrived=True)
         file = file_of(body_of_answer, answer.headers, may_have_arrived=True)
         if self._clock.monotonic() - began <= NEAR_SECONDS:
@@ -174,14 +177,15 @@ class OpenAIRemote:
                 raise PartsRefused(
                     f"the API takes no files in parts for purpose `{upload.purpose}`: {error}"
                 ) from error
-            self._translate(error, may_have_arrived=False)
+            self._translate(error, may_have_arrived=False, of_file=True)
         return pending_of(self._read(answer, may_have_arrived=False))
 
     async def send_part(self, upload_id: str, body: Body, size: int) -> str:
         """Send one part; return its id."""
         content: Any = ("part", body, "application/octet-stream")
         seconds = SILENCE_SECONDS + size / SLOWEST_PART_BYTES_PER_SECOND
-        answer = await self._ask(self._parts.create(upload_id, data=content), seconds)
+        asking = self._parts.create(upload_id, data=content)
+        answer = await self._ask(asking, seconds, of_file=True)
         return text_of(self._read(answer, may_have_arrived=False), "id")
 
     async def complete_upload(
@@ -199,7 +203,7 @@ class OpenAIRemote:
                 raise PartsDamaged(
                     f"the file was damaged on its way: {error.message}", status=400
                 ) from error
-            self._translate(error, may_have_arrived=True)
+            self._translate(error, may_have_arrived=True, of_file=True)
         body = self._read(answer, may_have_arrived=True).get("file")
         return file_of(body, answer.headers, may_have_arrived=True)
 
@@ -219,13 +223,7 @@ class OpenAIRemote:
         """Return the files of the project, oldest first, from behind `after`."""
         behind = after if after is not None else openai.omit
         answer = await self._ask(self._files.list(after=behind, limit=PAGE_FILES, order="asc"))
-        body = self._read(answer, may_have_arrived=False)
-        data = body.get("data")
-        if not isinstance(data, list):
-            raise cut_off(may_have_arrived=False, detail="no list of files")
-        files = tuple(file_of(item, None, may_have_arrived=False) for item in data)
-        more = bool(body.get("has_more")) and bool(files)
-        return Page(files, files[-1].file_id if more else None)
+        return page_of(self._read(answer, may_have_arrived=False))
 
     async def get(self, file_id: str) -> RemoteFile:
         """Describe one file."""
@@ -239,12 +237,12 @@ class OpenAIRemote:
         try:
             async with asyncio.timeout(SILENCE_SECONDS):
                 answer = await self._files.delete(file_id)
-        except openai.NotFoundError as error:
-            self._notice_limit(error.response.headers)
-            return
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError) as error:
-            self._translate(error, may_have_arrived=False)
-        self._read(answer, may_have_arrived=False)
+            with contextlib.suppress(RemoteMissing):
+                self._translate(error, may_have_arrived=False)
+            return
+        if self._read(answer, may_have_arrived=False).get("deleted") is not True:
+            raise cut_off(may_have_arrived=False, detail="it does not say that the file is deleted")
 
     def skew_seconds(self) -> float:
         """Return how far the server's clock is ahead of ours."""
@@ -258,13 +256,15 @@ class OpenAIRemote:
         """Close connections."""
         await self._client.close()
 
-    async def _ask(self, call: Awaitable[Any], seconds: float = SILENCE_SECONDS) -> Any:
+    async def _ask(
+        self, call: Awaitable[Any], seconds: float = SILENCE_SECONDS, *, of_file: bool = False
+    ) -> Any:
         """Await a call that may simply be made again when it fails."""
         try:
             async with asyncio.timeout(seconds):
                 return await call
         except (openai.OpenAIError, httpx2.HTTPError, TimeoutError, FerryError) as error:
-            self._translate(error, may_have_arrived=False)
+            self._translate(error, may_have_arrived=False, of_file=of_file)
 
     def _read(self, answer: Any, *, may_have_arrived: bool) -> dict[str, Any]:
         self._notice_limit(answer.headers)
@@ -295,8 +295,15 @@ class OpenAIRemote:
         now = self._clock.wall()
         return moment - now, now - self._clock.monotonic()
 
-    def _translate(self, error: BaseException, *, may_have_arrived: bool) -> NoReturn:
-        """Raise what a failure means. `may_have_arrived`: all of a request that changes something was sent."""
+    def _translate(
+        self, error: BaseException, *, may_have_arrived: bool, of_file: bool = False
+    ) -> NoReturn:
+        """Raise what a failure means.
+
+        Args:
+            may_have_arrived: all of a request that changes something was sent.
+            of_file: it carried or announced a file.
+        """
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, FerryError):
             cause = cause.__cause__
@@ -304,7 +311,7 @@ class OpenAIRemote:
             raise cause  # the source itself failed while it was read; not all of it was sent
         if isinstance(error, openai.APIStatusError):
             self._notice_limit(error.response.headers)
-            raise of_status(error, may_have_arrived=may_have_arrived) from error
+            raise of_status(error, may_have_arrived=may_have_arrived, of_file=of_file) from error
         # A deadline of ours has the cancellation as its cause, which says nothing.
         root = (
             TimeoutError("it took too long")
