@@ -166,11 +166,16 @@ def test_prune_ignored_deletes_what_only_ignored_paths_need(
     it.configure(ignore=["left/"])
     it.sync()
     assert len(stored(it, emulator)) == 2
-    result = it.json("prune-ignored")
+    asked = it.run("prune-ignored", check=2)
+    assert "delete 1 remote file that only ignored paths need?" in asked.stderr
+    assert "--yes" in asked.stderr
+    assert len(stored(it, emulator)) == 2, "nobody said yes"
+    result = it.json("prune-ignored", "--yes")
     assert (result["paths"], result["deleted"], result["shared"]) == (2, 1, 1)
     assert len(stored(it, emulator)) == 1
     it.sync()
     it.run("id", "docs:a.txt", check=0)
+    it.run("prune-ignored", check=0)  # nothing would be deleted, so there is nothing to ask
 
 
 def test_accept_root_goes_on_with_a_replaced_root(it: Installation) -> None:
@@ -233,7 +238,13 @@ def test_accept_remote_of_another_organization_needs_no_key(it: Installation) ->
 def test_a_daemon_does_what_is_asked_and_is_paused_and_resumed(it: Installation) -> None:
     it.configure(upload_budget="2B")
     it.write("a.txt", b"more than two")
-    it.run("pause", check=5)
+    for command in ("pause", "resume", "wait"):
+        for _ in range(2):  # without a state directory, and with one that a sync made
+            alone = it.run(command, check=5)
+            assert "no daemon runs" in alone.stderr
+            assert "`fileferry run`" in alone.stderr
+            assert "Errno" not in alone.stderr
+            it.sync(check=8)
     daemon = it.start("run")
     try:
         _until_held(it)

@@ -107,6 +107,7 @@ def test_names_that_other_systems_take_for_one_are_told(it: Installation) -> Non
     assert "1 names differ only in letter case" in warned
     assert "1 names differ only in Unicode normal form" in warned
     assert "dir/Plan.txt" in warned
+    assert "b'" not in warned, "a path is printed as everywhere else"
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 import tempfile
@@ -285,3 +286,28 @@ def test_a_command_without_an_index_exits_10(tmp_path: Path) -> None:
 )
 def test_bad_usage_exits_2_and_prints_nothing(synced: Installation, command: list[str]) -> None:
     assert synced.run(*command, check=2).stdout == ""
+
+
+def test_an_index_that_is_a_directory_is_said_to_be_one(it: Installation) -> None:
+    (it.state / "index.db").mkdir(parents=True)
+    refused = it.run("sync", check=1)
+    assert "is a directory" in refused.stderr
+    assert "hint: " in refused.stderr
+    assert "unexpected" not in refused.stderr
+
+
+def test_a_state_directory_that_cannot_be_written_is_named_and_for_whom(it: Installation) -> None:
+    it.write("a.txt", b"one")
+    it.run("sync")  # nobody answers there; an index is made
+    os.chmod(it.state, 0o500)
+    it.without_privilege = True
+    try:
+        refused = it.run("sync", check=1)
+    finally:
+        os.chmod(it.state, 0o700)
+    assert (
+        f"`{it.state}` is not writable for user `{pwd.getpwuid(os.geteuid()).pw_name}`"
+        in refused.stderr
+    )
+    assert "chmod" in refused.stderr
+    assert "free space" not in refused.stderr

@@ -165,15 +165,15 @@ def test_nothing_is_sent_when_too_little_room_is_left_for_ids(it: Ferry) -> None
 
 
 @pytest.mark.parametrize("fate", ["removed", "replaced"])
-def test_a_daemon_whose_state_directory_goes_sends_nothing_more_and_ends(
-    it: Ferry, fate: str
-) -> None:
+def test_a_daemon_whose_index_goes_sends_nothing_more_and_ends(it: Ferry, fate: str) -> None:
     it.write("a.txt", b"one")
     with daemon(it) as process:
         eventually(lambda: it.states() == {"a.txt": "synced"})
-        os.rename(it.state, it.home / "away")
-        if fate == "replaced":
-            shutil.copytree(it.home / "away", it.state, ignore=shutil.ignore_patterns("*.sock"))
+        if fate == "removed":
+            os.rename(it.state, it.home / "away")
+        else:
+            shutil.copy(it.state / "index.db", it.home / "other.db")
+            os.replace(it.home / "other.db", it.state / "index.db")
         it.write("b.txt", b"two")
         assert process.wait(45) == 1, "a code that systemd starts it again after"
         assert it.uploads() == 1
@@ -218,6 +218,24 @@ def test_a_daemon_copies_its_index_and_the_copy_is_whole_and_as_private(it: Ferr
     assert backups.good_copy(str(it.state)) == str(copy)
     with closing(sqlite3.connect(copy)) as db:
         assert db.execute("SELECT file_id FROM files").fetchall() == [(it.file_id("a.txt"),)]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_the_note_of_how_far_the_index_came_is_as_private_as_the_index(
+    tmp_path: Path, mode: int
+) -> None:
+    db = open_writer(str(tmp_path / "index.db"))
+    os.chmod(tmp_path / "index.db", mode)
+    db.execute(
+        "INSERT INTO change_log (at, folder_id, path, path_text, event) VALUES (1, 1, x'61', 'a', 'added')"
+    )
+    before = os.umask(0)
+    try:
+        custody.mark(str(tmp_path))
+    finally:
+        os.umask(before)
+        close_writer(db)
+    assert (tmp_path / "index.db.mark").stat().st_mode & 0o777 == mode
 
 
 def test_copies_rotate_are_made_when_due_and_only_where_there_is_room(tmp_path: Path) -> None:

@@ -272,7 +272,8 @@ class Soak:
 
         def answers() -> bool:
             assert daemon.poll() is None, f"the daemon ended by itself with {daemon.returncode}"
-            return "does not answer" not in self._command("wait", "--timeout", "0.1").stderr
+            said = self._command("wait", "--timeout", "0.1").stderr
+            return "no daemon runs" not in said and "does not answer" not in said
 
         assert _until(answers, COMMAND_SECONDS), "the daemon did not come up"
 

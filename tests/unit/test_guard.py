@@ -41,6 +41,13 @@ def test_the_reason_names_the_numbers() -> None:
     )
 
 
+def test_the_reason_counts_what_is_held_already_and_it_decides_nothing() -> None:
+    assert guard.deletes_held(leaving=3, left=3, total=40, budget=5, held=6) == (
+        "6 of 40 files in 24 hours are more than 5 and a tenth; 6 more are held already"
+    )
+    assert guard.deletes_held(leaving=1, left=0, total=40, budget=5, held=12) is None
+
+
 @pytest.mark.parametrize(
     ("files", "size", "budget", "held"),
     [

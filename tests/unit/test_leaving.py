@@ -109,6 +109,7 @@ def test_what_is_held_stays_until_somebody_decides(story: Story) -> None:
     assert let_go(story, b"a.txt") == 0
     assert absences(story).paths == ()
     assert story.files() == {"a.txt": ("stale", "file-1")}
+    assert absences(story).held == 1
     (hold,) = holds.undecided(story.db)
     assert (hold.name, hold.kind, hold.files) == (name, "delete", 1)
 

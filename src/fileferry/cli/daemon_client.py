@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SOCKET_NAME = "control.sock"
 CONNECT_SECONDS = 5.0
+START = "start it: `fileferry run`, or `systemctl start fileferry@NAME`"
 
 
 class DaemonClient:
@@ -59,12 +60,16 @@ class DaemonClient:
             connection.request(method, path, payload, {"Content-Type": "application/json"})
             response = connection.getresponse()
             answer = json.loads(response.read())
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise DaemonUnreachable(
+                f"no daemon runs for `{self._directory}`", hint=START
+            ) from error
         except (OSError, HTTPException, ValueError) as error:
             raise DaemonUnreachable(
                 f"the daemon of `{self._directory}` does not answer: {error}",
                 hint="only the user that runs it may speak to it"
                 if isinstance(error, PermissionError)
-                else "start it: `fileferry run`, or `systemctl start fileferry@NAME`",
+                else START,
             ) from error
         finally:
             connection.close()

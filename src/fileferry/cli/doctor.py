@@ -234,7 +234,7 @@ def _daemon(config: Config) -> Iterator[Diagnosis]:
     if status.get("watch_overflows_total"):
         yield warn(
             "watch",
-            f"the kernel dropped events {status['watch_overflows']} times; all was scanned again",
+            f"the kernel dropped events {status['watch_overflows_total']} times; all was scanned again",
             "`sysctl -w fs.inotify.max_queued_events=65536` makes it rarer",
         )
     yield from _watchdog(int(status.get("pid") or 0))

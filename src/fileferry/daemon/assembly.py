@@ -72,8 +72,10 @@ def open_index(
         IndexDamaged: it cannot be used, or is gone though it was there.
         IndexUnwritable: its disk takes nothing now.
         ConfigError: it is on a network file system.
+        FerryError: this user may not write there.
     """
     custody.refuse_network(state_directory)
+    custody.refuse_unwritable(state_directory)
     backups.require_index(state_directory)
     path = os.path.join(state_directory, FILE_NAME)
     connection = open_writer(path, verify=True)

@@ -18,7 +18,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from fileferry.daemon import backups
-from fileferry.errors import ConfigError, Held
+from fileferry.errors import ConfigError, FerryError, Held
 from fileferry.index import folders, trust
 from fileferry.index.connection import open_reader
 from fileferry.index.identity import FILE_NAME
@@ -124,16 +124,52 @@ def unmark(state_directory: str) -> None:
 
 
 def _write_mark(state_directory: str, changes: int) -> None:
+    """Write the note, as private as the index, whatever the umask of whoever writes it."""
     path = os.path.join(state_directory, MARK_NAME)
-    with open(path + "-new", "w", encoding="ascii") as file:
+    status = os.stat(os.path.join(state_directory, FILE_NAME))
+    fresh = path + "-new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(fresh)
+    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:
         file.write(f"{changes}\n")
-    os.replace(path + "-new", path)
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, -1, status.st_gid)
+        os.fchmod(descriptor, status.st_mode & 0o777)
+    os.replace(fresh, path)
 
 
 def unpin(db: sqlite3.Connection) -> None:
     """Forget where the index was: it is pinned to where it is found next."""
     for key in (MACHINE_KEY, STATE_INODE_KEY):
         folders.set_meta(db, key, None)
+
+
+def refuse_unwritable(state_directory: str) -> None:
+    """Check that this user may change the index; SQLite would call it read-only, and not say why.
+
+    Raises:
+        FerryError: the directory, or the index in it, cannot be written by this user.
+    """
+    if os.statvfs(state_directory).f_flag & os.ST_RDONLY:
+        return  # nobody may write there: SQLite says so
+    index = os.path.join(state_directory, FILE_NAME)
+    for path, needed in ((state_directory, os.W_OK | os.X_OK), (index, os.R_OK | os.W_OK)):
+        if os.path.exists(path) and not os.access(path, needed):
+            raise FerryError(
+                f"`{path}` is not writable for user `{_user()}`",
+                hint=f"`chmod u+rwX {path}` if it is this user's; else run as its owner, who alone changes the index",
+            )
+
+
+def _user() -> str:
+    import pwd
+
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
 
 
 def refuse_network(state_directory: str) -> None:

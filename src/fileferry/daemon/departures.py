@@ -160,6 +160,7 @@ class Departures:
             left=absences.left,
             total=absences.total,
             budget=mirror.folder.delete_budget,
+            held=absences.held,
         )
         now = self._clock.wall()
         going = [gone.path for gone in absences.paths]

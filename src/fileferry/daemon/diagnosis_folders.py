@@ -105,7 +105,7 @@ def _folder(mirror: Mirror) -> Iterator[Diagnosis]:
             alike = "letter case" if kind_of_twin == "case" else "Unicode normal form (NFC, NFD)"
             yield warn(
                 what,
-                f"{len(twins):,} names differ only in {alike}, such as `{shown(one)}` and {other!r}",
+                f"{len(twins):,} names differ only in {alike}, such as `{shown(one)}` and `{shown(other)}`",
                 "both are mirrored, as two files; other systems may take them for one",
             )
 

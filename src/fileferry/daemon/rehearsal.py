@@ -160,6 +160,7 @@ class Rehearsal:
                 left=gone.left,
                 total=gone.total,
                 budget=mirror.folder.delete_budget,
+                held=gone.held,
             )
             for absence in gone.paths:
                 held = reason is not None and absence.leaves and not absence.approved

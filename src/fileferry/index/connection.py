@@ -35,6 +35,11 @@ def open_writer(path: str, *, verify: bool = False) -> sqlite3.Connection:
     Raises:
         IndexDamaged: the file is not an index of ours, is newer than this release, or fails SQLite's check.
     """
+    if os.path.isdir(path):
+        raise IndexDamaged(
+            f"`{path}` is a directory, where the index has to be a file",
+            hint="move it away; if an index was there, `fileferry rebuild` makes a new one",
+        )
     if not os.path.exists(path):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(

@@ -43,11 +43,13 @@ class Absences:
         paths: in order.
         left: remote files of the folder that went with their paths in the last 24 hours.
         total: remote files that the folder had before that.
+        held: remote files that gone paths point at, and that a guard keeps until somebody decides.
     """
 
     paths: tuple[Absence, ...]
     left: int
     total: int
+    held: int
 
     @property
     def leaving(self) -> int:
@@ -83,11 +85,15 @@ def absences(db: sqlite3.Connection, folder_id: int, *, now: float, window: floa
     had = db.execute(
         "SELECT count(DISTINCT held_id) FROM entry WHERE folder_id = ?", (folder_id,)
     ).fetchone()[0]
+    held = db.execute(
+        "SELECT count(DISTINCT held_id) FROM entry WHERE folder_id = ? AND absent = 1 AND hold_id IS NOT NULL",
+        (folder_id,),
+    ).fetchone()[0]
     paths = tuple(
         Absence(path, missed_at, bool(approved), content_id, bool(leaves))
         for path, missed_at, approved, content_id, leaves in rows
     )
-    return Absences(paths, left, had + left)
+    return Absences(paths, left, had + left, held)
 
 
 def let_go(

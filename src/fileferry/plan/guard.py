@@ -13,7 +13,7 @@ MANY_FILES = 1_000
 UPLOAD_FILES = 50_000
 
 
-def deletes_held(*, leaving: int, left: int, total: int, budget: int) -> str | None:
+def deletes_held(*, leaving: int, left: int, total: int, budget: int, held: int = 0) -> str | None:
     """Return why remote files may not go now, or None when they may.
 
     Args:
@@ -21,16 +21,19 @@ def deletes_held(*, leaving: int, left: int, total: int, budget: int) -> str | N
         left: those of the same folder that went in the last 24 hours.
         total: remote files that the folder had before both.
         budget: how many may always go.
+        held: those that earlier sets hold back; they are told, and decide nothing.
     """
     if leaving == 0:
         return None
     going = leaving + left
     if going <= budget:
         return None
+    besides = f"; {held:,} more are held already" if held else ""
     if going > MANY_FILES:
-        return f"{going:,} files in 24 hours are more than {MANY_FILES:,}"
+        return f"{going:,} files in 24 hours are more than {MANY_FILES:,}{besides}"
     if going > SHARE * total:
-        return f"{going:,} of {total:,} files in 24 hours are more than {budget:,} and a tenth"
+        counted = f"{going:,} of {total:,} files in 24 hours are more than {budget:,} and a tenth"
+        return counted + besides
     return None
 
 
