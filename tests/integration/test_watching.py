@@ -163,6 +163,25 @@ def test_a_real_shortage_is_noticed_in_folders_inside_one_another(
         assert "ok" not in told(it)["watch"].values()
 
 
+@pytest.mark.parametrize("order", [("outer", "inner"), ("inner", "outer")])
+def test_a_directory_that_cannot_be_watched_is_missing_in_each_folder_that_has_it(
+    it: Ferry, order: tuple[str, str]
+) -> None:
+    it.write("sub/a.txt", b"one")
+    closed = it.write("sub/closed/b.txt", b"two").parent
+    closed.chmod(0o000)
+    it.without_privilege = True
+    roots = {"outer": it.folder, "inner": it.folder / "sub"}
+    it.configure({name: roots[name] for name in order}, rescan_interval="1h")
+    try:
+        with daemon(it):
+            eventually(lambda: logged(it, "watch_incomplete"))
+            watch = eventually(lambda: told(it).get("watch"))
+            assert (watch["outer"], watch["inner"]) == ("degraded", "degraded")
+    finally:
+        closed.chmod(0o700)
+
+
 def test_without_a_queue_of_events_everything_is_found_by_scans(it: Ferry) -> None:
     it.write("a.txt", b"one")
     it.configure(rescan_interval="2s")
