@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from emulator_process import EmulatorProcess
+from fileferry.clock import rfc3339
 from integration.stories import Ferry, eventually
 from property.test_limits import most_in_a_minute
 
@@ -68,3 +69,50 @@ def test_a_sync_keeps_the_rest_that_the_api_asked_the_one_before_for(
         assert "the API asked for no request before" in it.run("sync", check=5).stderr
     assert sent_at(it) == []
     assert [one for one in it.emulator.requests() if one["project"] == it.project] == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_nobody_waits_for_a_day_that_the_api_asks_for_and_retry_ends_it(
+    it: Ferry, status: int
+) -> None:
+    it.write("a.txt", b"one")
+    it.emulator.add_fault(
+        "status", method="POST", path="/v1/files", status=status, retry_after=86_400
+    )
+    began = time.monotonic()
+    it.run("sync", check=5)
+    assert time.monotonic() - began < 20
+    said = "the API asked for no request before"
+    assert said in it.run("sync", check=5).stderr
+    assert said in it.run("status", check=0).stdout
+    assert it.json("status")["remote"]["rest_until"] > rfc3339(time.time() + 3_600)
+    assert "rest" in it.run("retry", check=0).stdout
+    assert said not in it.run("status", check=0).stdout
+    it.run("sync", check=0)
+    assert len(it.stored()) == 1
+
+
+def test_a_daemon_is_told_by_retry_to_ask_at_once(it: Ferry) -> None:
+    it.write("a.txt", b"one")
+    it.emulator.add_fault("status", method="POST", path="/v1/files", status=429, retry_after=86_400)
+    it.run("sync", check=5)
+    process = it.start("run")
+    try:
+        eventually(lambda: it.json("status")["daemon"]["running"])
+        assert it.stored() == []
+        assert "the API asked for no request before" in it.run("status", check=0).stdout
+        it.run("retry", check=0)
+        eventually(lambda: len(it.stored()) == 1)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_no_next_try_is_named_that_is_over(it: Ferry) -> None:
+    it.write("a.txt", b"one")
+    it.emulator.add_fault("status", method="POST", path="/v1/files", status=403)
+    it.run("sync", check=7)
+    time.sleep(1.1)
+    (error,) = it.json_lines("errors")
+    assert (error["path"], error["next_try"]) == ("a.txt", None)
+    assert "next try" not in it.run("errors", check=0).stdout

@@ -66,6 +66,7 @@ def at(moment: float) -> str:
         pytest.param({"retry-after": "Mon, 99 Foo 2030 00:00:00 GMT", **DATE}, None, id="no day"),
         pytest.param({"retry-after": "-1", **DATE}, None, id="in the past"),
         pytest.param({"retry-after": "inf", **DATE}, None, id="never"),
+        pytest.param({"retry-after": "9000000"}, 86_400.0, id="a hundred days: a day is believed"),
         pytest.param({}, None, id="not a word"),
     ],
 )

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from fileferry.clock import Clock, SystemClock
 from fileferry.errors import (
     CredentialsRefused,
     OutcomeUnknown,
@@ -36,7 +37,7 @@ class FakeClock:
         await asyncio.sleep(0)
 
 
-def pace(clock: FakeClock, *, per_minute: int = 0, concurrency: int = 8) -> Pace:
+def pace(clock: Clock, *, per_minute: int = 0, concurrency: int = 8) -> Pace:
     return Pace(
         clock,
         uploads_per_minute=per_minute,
@@ -325,3 +326,19 @@ async def test_under_pressure_half_as_many_run_and_more_again_with_success() -> 
         async with its.upload():
             pass
     assert its._slots.allowed == 8
+
+
+async def test_whoever_waits_goes_on_when_somebody_ends_the_rest() -> None:
+    its = pace(SystemClock())
+    its.rest(86_400.0)
+
+    async def call() -> str:
+        async with its.call():
+            return "made"
+
+    waiting = asyncio.create_task(call())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    its.reopen()
+    assert await asyncio.wait_for(waiting, 5.0) == "made"
+    assert its.open_in_seconds() == its.told_in_seconds() == 0.0

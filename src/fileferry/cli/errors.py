@@ -96,10 +96,13 @@ def _retry(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         context.json(result)
         return 0
-    if not result["files"]:
+    if result.get("rested"):
+        context.say("the API had asked for a rest, which is over now")
+    elif not result["files"]:
         context.talk("there is nothing to try again")
         return 0
-    context.say(f"{count(result['files'], 'file')} will be tried again")
+    if result["files"]:
+        context.say(f"{count(result['files'], 'file')} will be tried again")
     if not result["daemon"]:
         context.talk("next: `fileferry sync`")
     return 0

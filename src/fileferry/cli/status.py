@@ -81,7 +81,21 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     yield from _risk_lines(status["at_risk"])
     for folder in status["folders"]:
         yield from _folder_lines(folder)
-    remote = status["remote"]
+    yield from _remote_lines(status["remote"])
+    for hold in status["holds"]:
+        yield f"held {hold['hold']}: {count(hold['files'], hold['kind'])} of {hold['folder']}: {hold['reason']}"
+        yield f"  hint: `fileferry approve {hold['hold']}` or `fileferry discard {hold['hold']}`"
+    yield from _leaving_lines(status["remote"], status["next_delete"])
+    yield from _daemon_lines(status)
+    if status["daemon"]["running"] is False:
+        for each in status["begun"]:
+            yield (
+                f"half sent: {each['path']}, {each['parts_sent']:,} of {count(each['parts'], 'part')};"
+                f" the next run goes on, until {each['upload_expires_at']}"
+            )
+
+
+def _remote_lines(remote: dict[str, Any]) -> Iterator[str]:
     if remote["halt"]:
         yield f"halted: remote: {remote['halt']}"
         yield f"  hint: {halt_hint('remote')}"
@@ -91,21 +105,17 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     if abs(skew := remote["clock_skew_seconds"]) > SKEW_SECONDS:
         ahead = "behind" if skew > 0 else "ahead of"
         yield f"this machine's clock is {duration(abs(skew))} {ahead} the API's, which is reckoned with"
-    for hold in status["holds"]:
-        yield f"held {hold['hold']}: {count(hold['files'], hold['kind'])} of {hold['folder']}: {hold['reason']}"
-        yield f"  hint: `fileferry approve {hold['hold']}` or `fileferry discard {hold['hold']}`"
+    if remote["rest_until"]:
+        yield f"the API asked for no request before {remote['rest_until']}"
+        yield "  hint: nothing is lost; `fileferry retry` asks it at once"
+
+
+def _leaving_lines(remote: dict[str, Any], next_delete: str | None) -> Iterator[str]:
     leaving = remote["retiring"] + remote["deleting"]
     if leaving:
-        yield f"{count(leaving, 'remote file')} to be deleted, the next from {status['next_delete'] or 'never'}"
+        yield f"{count(leaving, 'remote file')} to be deleted, the next from {next_delete or 'never'}"
     if remote["without_path"]:
         yield f"{count(remote['without_path'], 'remote file')} with no path (`fileferry purge` deletes all)"
-    yield from _daemon_lines(status)
-    if status["daemon"]["running"] is False:
-        for each in status["begun"]:
-            yield (
-                f"half sent: {each['path']}, {each['parts_sent']:,} of {count(each['parts'], 'part')};"
-                f" the next run goes on, until {each['upload_expires_at']}"
-            )
 
 
 def _risk_lines(danger: dict[str, Any] | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ from fileferry.cli.text import moment
 from fileferry.index import risk
 from fileferry.index.identity import shown
 from fileferry.index.reader import SKEW
+from fileferry.index.rest import REST_KEY, rest_until
 
 TYPE_CHECKING = False  # the real one lives in typing
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 STATES = ("synced", "pending", "stale", "rejected", "error", "unknown", "ignored", "kept")
 PENDING = ("pending", "stale")
 FAILED = ("rejected", "error", "unknown")
-_PINS = ("unaudited", "endpoint", "account", "halt", "account_halt")
+_PINS = ("unaudited", "endpoint", "account", "halt", "account_halt", REST_KEY)
 
 _FOLDERS = (
     "SELECT folder.id AS id, name, root, attachment, halt, scan_ended_at, entry.state AS state, count(entry.path) AS n,"
@@ -123,6 +124,7 @@ def summarize(reader: Reader, now: float) -> dict[str, Any]:
             "halt": pins.get("halt") or pins.get("account_halt"),
             "unaudited": "unaudited" in pins,
             "clock_skew_seconds": round(skew, 1),
+            "rest_until": moment(rest_until(pins.get(REST_KEY), now)),
             "live": remote["live"],
             "retiring": remote["retiring"],
             "deleting": remote["deleting"],

@@ -71,7 +71,7 @@ class Audits:
     async def start_if_due(self) -> None:
         """Start one when uploads are unsettled, or somebody asked, or the check interval has passed."""
         now = self._clock.monotonic()
-        if self._task is not None or now < self._not_before or self._contact.is_resting:
+        if self._task is not None or now < self._not_before or self._contact.open_in_seconds() > 0:
             return
         if await self._due_in() > 0 or not await self._contact.ready():
             return

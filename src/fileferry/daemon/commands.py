@@ -22,7 +22,8 @@ from fileferry.daemon.contact import ACCOUNT_KEY
 from fileferry.daemon.enlist import ACCOUNT_HALT_KEY, ENDPOINT_KEY, HALT_KEY
 from fileferry.daemon.ways import forget_refusals
 from fileferry.errors import FerryError, UnknownPath, UsageError
-from fileferry.index import ending, entries, folders, holds
+from fileferry.index import ending, entries, folders, holds, wants
+from fileferry.index.rest import REST_KEY, rest_until
 
 if TYPE_CHECKING:
     import sqlite3
@@ -89,21 +90,22 @@ def prune_ignored(
 
 
 def retry(db: sqlite3.Connection, arguments: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """Try again what could not be done: `{paths: [[folder_id | null, base64], …]}`, [] for all -> `{files}`.
+    """Try again what could not be done: `{paths: [[folder_id | null, base64], …]}`, [] for all -> `{files, rested}`.
 
     A path that is named and was discarded from a held upload is sent after all. Purposes that the API took no parts
-    for are asked for again.
+    for are asked for again; and so is the API where it wanted to be left alone for a while.
     """
     forget_refusals(db)
+    rested = _end_rest(db, now)
     places = [_place(place) for place in arguments.get("paths", ())]
     if not places:
-        return {"files": entries.retry(db, None, None, now=now)}
+        return {"files": entries.retry(db, None, None, now=now), "rested": rested}
     files = 0
     for folder_id, path in places:
         files += entries.retry(db, folder_id, path, now=now)
         if folder_id is not None:
             files += _take_up(db, folder_id, path, now)
-    return {"files": files}
+    return {"files": files, "rested": rested}
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -216,6 +218,15 @@ def _place(place: Any) -> tuple[int | None, bytes]:
         return None if folder_id is None else int(folder_id), base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error) as error:
         raise UsageError("a path is sent as `[folder_id, base64]`") from error
+
+
+def _end_rest(db: sqlite3.Connection, now: float) -> bool:
+    """Forget that the API asked for no request for a while, and make due what was put off; say whether it had."""
+    if rest_until(folders.meta(db, REST_KEY), now) is None:
+        return False
+    folders.set_meta(db, REST_KEY, None)
+    wants.hurry(db, now=now)
+    return True
 
 
 def _take_up(db: sqlite3.Connection, folder_id: int, path: bytes, now: float) -> int:

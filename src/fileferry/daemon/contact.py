@@ -80,6 +80,9 @@ class Contact:
         self._remembered_skew = 0.0  # as it is in the index
         self._was_told_lately = False  # to a process before this one, a moment before it began
         self._not_before = 0.0
+        self._recalled_until = (
+            0.0  # monotonic seconds, of what the server asked a process before this one for
+        )
         self._noted_until = 0.0  # monotonic seconds, of what the server asked for
         self._bandwidth: int | None = None  # another than the one that it connects with
         self._has_recalled = False
@@ -131,9 +134,16 @@ class Contact:
         self._not_before = self._clock.monotonic() + REFUSED_SECONDS
 
     def retry(self) -> None:
-        """Forget refusals and waits: somebody asks to try again now."""
+        """Forget refusals and waits of our own: somebody asks to try again now."""
         self.refused = None
-        self._not_before = 0.0
+        self._not_before = self._recalled_until
+
+    def end_rest(self) -> None:
+        """Forget how long the server wanted to be left alone: somebody asks it at once nevertheless."""
+        self.told = None
+        self._not_before = self._recalled_until = 0.0
+        if self.pace is not None:
+            self.pace.reopen()
 
     def set_bandwidth(self, bytes_per_second: int) -> None:
         """Limit all uploads to so many bytes a second; 0 for no limit."""
@@ -192,10 +202,10 @@ class Contact:
         if (text := folders.meta(db, REST_KEY)) is not None:
             until = rest_until(text, now)
             if until is not None:
-                self._not_before = self._clock.monotonic() + until - now
+                self._not_before = self._recalled_until = self._clock.monotonic() + until - now
                 self.told = RemoteUnavailable(
                     f"the API asked for no request before {rfc3339(until)}",
-                    hint="it is a limit by the day, perhaps; nothing is lost, and `run` goes on by itself",
+                    hint="nothing is lost, and `run` goes on by itself; `fileferry retry` asks at once",
                     retry_after_seconds=until - now,
                 )
 

@@ -182,6 +182,8 @@ class Control:
             arguments["account"] = self._engine.liaison.account
         now = self._clock.wall()
         result = await self._writer.run(lambda db: command(db, arguments, now))
+        if name == "retry":
+            self._engine.liaison.end_rest()
         if name in _SCANNED_AGAIN:
             self._engine.liaison.retry()
             self._engine.lookout.mark_all()

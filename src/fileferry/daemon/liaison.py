@@ -116,14 +116,14 @@ class Liaison:
     def busy(self) -> bool:
         """Say whether something is in flight that may change the index."""
         uploading = self._uploads is not None and self._uploads.busy and not self._contact.is_down
-        return uploading or self._audits.running
+        return uploading or self._auditing
 
     @property
     def busy_with_small(self) -> bool:
         """Say whether anything but a file that goes in parts is in flight: that may take an hour."""
         uploads = self._uploads
         uploading = uploads is not None and uploads.busy_with_small and not self._contact.is_down
-        return uploading or self._audits.running
+        return uploading or self._auditing
 
     @property
     def given_up(self) -> bool:
@@ -133,7 +133,7 @@ class Liaison:
             self.refusal is not None or self.halted is not None or self._room.trouble is not None
         )
         slowed = isinstance(self.trouble, RemoteError) and self.trouble.status == TOO_MANY_REQUESTS
-        stuck = stuck or self._contact.open_in_seconds() > GIVE_UP_SECONDS
+        stuck = stuck or self._is_put_off
         return stuck or failures >= (GIVE_UP_SLOWED if slowed else GIVE_UP_FAILURES)
 
     @property
@@ -183,6 +183,11 @@ class Liaison:
             self._uploads.unblock()
         if self._executor is not None:
             self._executor.large.ways.doubt()
+        self.on_change()
+
+    def end_rest(self) -> None:
+        """Ask the API at once, though it wanted to be left alone."""
+        self._contact.end_rest()
         self.on_change()
 
     async def send(self, ahead: Horizon) -> None:
@@ -247,6 +252,15 @@ class Liaison:
         if self._contact.remote is not None:
             await self._writer.run(self._contact.remember_rest)
             await self._contact.remote.aclose()
+
+    @property
+    def _is_put_off(self) -> bool:
+        """Say whether the API wants to be left alone for longer than anybody sits and waits."""
+        return self._contact.open_in_seconds() > GIVE_UP_SECONDS
+
+    @property
+    def _auditing(self) -> bool:
+        return self._audits.running and not self._is_put_off
 
     async def _may_have_to_renew(self, renew_at: float | None) -> bool:
         """Say whether renewals may have to begin now, if this is when the first is due.

@@ -176,6 +176,9 @@ def _barred(*, of_file: bool, known: dict[str, Any]) -> RemoteError:
 
 _RESET = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 LONGEST_RESET_SECONDS = 300.0
+LONGEST_RETRY_AFTER_SECONDS = (
+    86_400.0  # limits are by the day at most: who asks for more is in error
+)
 
 
 def reset_seconds(text: str) -> float:
@@ -198,7 +201,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             seconds = _seconds_to(text, headers.get("date"))
         if 0 <= seconds < float("inf"):
-            return seconds
+            return min(seconds, LONGEST_RETRY_AFTER_SECONDS)
     return None
 
 

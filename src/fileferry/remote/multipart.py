@@ -175,8 +175,8 @@ class Shipment:
         async with self._turn:
             while True:
                 self._heed()
-                if wait := self._pace.open_in_seconds():
-                    await self._clock.sleep(wait)
+                if self._pace.open_in_seconds():
+                    await self._pace.until_open()
                 elif self._pace.is_down:
                     # A small call finds out whether the API is there again: all others wait for it, and a part is long.
                     async with self._pace.call():

@@ -160,6 +160,7 @@ class Pace:
         self.failures = 0
         self._closed_until = 0.0
         self._told_until = 0.0
+        self._reopened = asyncio.Event()
         self.last_error: RemoteError | None = None
 
     @property
@@ -179,6 +180,27 @@ class Pace:
         """Make no call for a while: the server said that nothing is left of its limit."""
         self._told_until = max(self._told_until, self._clock.monotonic() + seconds)
         self._closed_until = max(self._closed_until, self._told_until)
+
+    def reopen(self) -> None:
+        """Forget what the server asked for: somebody wants to try again now. Who waits for it goes on."""
+        self._told_until = self._closed_until = 0.0
+        self._reopened.set()
+        self._reopened = asyncio.Event()
+
+    async def until_open(self) -> None:
+        """Wait until a call may be made, as far as the server's wishes and its failures are concerned."""
+        while wait := self.open_in_seconds():
+            if not self.told_in_seconds():
+                await self._clock.sleep(wait)  # of our own making, and short
+                continue
+            waking = asyncio.ensure_future(self._reopened.wait())
+            sleeping = asyncio.ensure_future(self._clock.sleep(wait))
+            try:
+                await asyncio.wait({waking, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waking.cancel()
+                sleeping.cancel()
+                await asyncio.gather(waking, sleeping, return_exceptions=True)
 
     def limit(self, uploads_per_minute: int) -> None:
         """Change the limits from now on; what was sent in the last minute counts."""
@@ -221,8 +243,8 @@ class Pace:
             is_probe = False
             async with lane.turn:
                 while True:
-                    if wait := self.open_in_seconds():
-                        await self._clock.sleep(wait)
+                    if self.open_in_seconds():
+                        await self.until_open()
                     elif self.is_down and not is_probe:
                         # One asks for all: the others wait until it knows.
                         await until_it_ended.enter_async_context(self._probe)
