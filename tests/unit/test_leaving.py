@@ -114,6 +114,20 @@ def test_what_is_held_stays_until_somebody_decides(story: Story) -> None:
     assert (hold.name, hold.kind, hold.files) == (name, "delete", 1)
 
 
+def test_the_guard_is_told_how_many_remote_files_are_held_already(story: Story) -> None:
+    story.sync(b"a.txt", b"one", "file-1")
+    story.read(b"twin.txt", b"one")
+    story.sync(b"changed.txt", b"two", "file-2")
+    story.sync(b"gone.txt", b"three", "file-3")
+    for path in (b"a.txt", b"twin.txt", b"gone.txt"):
+        story.miss(path)
+    paths = [b"a.txt", b"twin.txt"]
+    holds.hold_deletes(story.db, story.folder_id, paths, reason="many", now=story.now)
+    story.db.execute("UPDATE entry SET hold_id = 1 WHERE path = ?", (b"changed.txt",))
+    assert absences(story).held == 1
+    assert leaving.absences(story.db, story.folder_id + 1, now=story.now, window=DAY).held == 0
+
+
 def test_what_was_approved_goes_and_exactly_that(story: Story) -> None:
     for number in range(2):
         story.sync(b"%d.txt" % number, b"content %d" % number, f"file-{number}")
