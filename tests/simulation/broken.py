@@ -216,7 +216,7 @@ RULES: tuple[Broken, ...] = (
         breaks.racy_stamp_trusted,
         {Kind.EDIT_TWICE},
         "it converges",
-        (11, 23),
+        (13, 23),
     ),
     Broken(
         "change times are not compared",

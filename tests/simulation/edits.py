@@ -79,15 +79,26 @@ async def edit_twice(scene: Scene) -> None:
     world, path = scene.world, scene.free()
     if path is None or world.loop is None:
         return
-    first, second = b"first %d" % scene.chance.randrange(9), b"other %d" % scene.chance.randrange(9)
+    first, second, third = (
+        word + b" %d" % scene.chance.randrange(9) for word in (b"first", b"other", b"third")
+    )
+    reads, wait = scene.chance.randint(1, 3), scene.chance.choice((0.0003, 0.001, 0.002, 0.003))
+
+    def change(old: bytes, new: bytes) -> None:
+        if world.disk.files.get(path) == old and scene.can_stand(path):
+            world.disk.write(path, new)
+
+    def change_when_read() -> None:
+        change(first, second)
+        if world.loop is not None:
+            world.loop.call_later(wait, change, second, third)
+
     world.disk.write(path, first)
     scene.mark_later(path, 0.0)
-
-    def again() -> None:
-        if world.disk.files.get(path) == first and scene.can_stand(path):
-            world.disk.write(path, second)
-
-    world.loop.call_later(scene.chance.choice((0.0003, 0.001, 0.002, 0.003)), again)
+    if scene.chance.random() < 0.5:  # without a time to settle it is read again at once
+        world.disk.on_read[path] = [reads, change_when_read]
+    else:
+        world.loop.call_later(wait, change, first, second)
 
 
 async def replace(scene: Scene) -> None:
