@@ -166,16 +166,11 @@ def test_prune_ignored_deletes_what_only_ignored_paths_need(
     it.configure(ignore=["left/"])
     it.sync()
     assert len(stored(it, emulator)) == 2
-    asked = it.run("prune-ignored", check=2)
-    assert "delete 1 remote file that only ignored paths need?" in asked.stderr
-    assert "--yes" in asked.stderr
-    assert len(stored(it, emulator)) == 2, "nobody said yes"
-    result = it.json("prune-ignored", "--yes")
+    result = it.json("prune-ignored")
     assert (result["paths"], result["deleted"], result["shared"]) == (2, 1, 1)
     assert len(stored(it, emulator)) == 1
     it.sync()
     it.run("id", "docs:a.txt", check=0)
-    it.run("prune-ignored", check=0)  # nothing would be deleted, so there is nothing to ask
 
 
 def test_accept_root_goes_on_with_a_replaced_root(it: Installation) -> None:

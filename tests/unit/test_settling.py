@@ -217,7 +217,7 @@ def test_what_was_lost_three_times_waits_an_hour(scene: Scene, failures: int, wa
 def test_but_a_renewal_no_longer_than_its_id_lives(scene: Scene) -> None:
     content_id = scene.wanted()
     scene.story.answer(content_id, "file-0", expires_at=int(NOW + SHOWN) + 1_000)
-    scene.stored("file-0")
+    scene.stored("file-0", life=int(SHOWN) + 1_000)
     intent_id = intents.open_one(
         scene.db, content_id=content_id, name="a.txt", size=3, purpose="user_data",
         expires_seconds=LIFE, server_now=NOW, now=NOW,

@@ -20,18 +20,8 @@ _ABOUT = {
     " with --delete they are deleted, except what another folder's files still need.",
     "purge": "Delete every remote file that this index made, and forget all paths. Folders that are still in the"
     " configuration are sent again by the next sync.",
-    "prune-ignored": "Delete the remote files of paths that are ignored now, except what other paths still need;"
-    " asked about first, unless there are none.",
+    "prune-ignored": "Delete the remote files of paths that are ignored now, except what other paths still need.",
 }
-_IGNORED = (
-    "SELECT 1 FROM entry JOIN folder ON folder.id = folder_id"
-    " WHERE (held_id = content_id OR want_id = content_id)"
-    " AND (entry.state = 'ignored' AND attachment = 'active') = {}"
-)
-_ONLY_IGNORED = (
-    "SELECT count(*) FROM remote WHERE state = 'live' AND proof = 'proven' AND EXISTS ("  # noqa: S608
-    f"{_IGNORED.format(1)}) AND NOT EXISTS ({_IGNORED.format(0)})"
-)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     if command == "forget":
         parser.add_argument("folder", metavar="FOLDER", help="its name, as `status` shows it")
         parser.add_argument("--delete", action="store_true", help="delete its remote files too")
-    from fileferry.cli.confirm import add_yes
+    if command != "prune-ignored":
+        from fileferry.cli.confirm import add_yes
 
-    add_yes(parser)
+        add_yes(parser)
     parser.add_argument(
         "--json", action="store_true", help="print what was done as one JSON object"
     )
@@ -56,7 +47,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     wanted: dict[str, Any] = {}
     if arguments.command == "forget":
         wanted = {"folder": arguments.folder, "delete": arguments.delete}
-    _ask(arguments, context)
+    if arguments.command != "prune-ignored":
+        _ask(arguments, context)
     result = perform(context, arguments.config, arguments.command, wanted)
     trouble = None
     if result["deletes"] and not result["daemon"]:
@@ -76,13 +68,6 @@ def _ask(arguments: argparse.Namespace, context: Context) -> None:
     from fileferry.cli.text import count
 
     with context.reader(arguments.config) as reader:
-        if arguments.command == "prune-ignored":
-            number = next(reader.rows(_ONLY_IGNORED))[0]
-            if number:
-                files = count(number, "remote file")
-                question = f"delete {files} that only ignored paths need?"
-                confirm(context, question, yes=arguments.yes)
-            return
         if arguments.command == "purge":
             number = next(
                 reader.rows(
