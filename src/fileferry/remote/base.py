@@ -1,10 +1,11 @@
-"""The contract of a remote: a few calls, and three kinds of failure.
+"""The contract of a remote: a few calls, and few kinds of failure.
 
 Every implementation and every wrapper keeps it (`tests/contract`):
 
   * A call that returns was done, once.
   * `RemoteRefused` (and below): not done, and asking again will not help.
   * `RemoteUnavailable`: not done, known for sure; asking again may help.
+  * `Barred`: as that, but of a call that carries or announces a file, and perhaps because of it: others may pass.
   * `OutcomeUnknown`: done, or not. `create` and `complete_upload` raise it whenever the request may have arrived.
     The others never do, because they may simply be asked again: an Upload that nobody completes, and a part that
     nobody names, leave nothing behind.
@@ -107,7 +108,7 @@ class Remote(Protocol):
         """Describe one file; RemoteMissing when there is none."""
 
     async def delete(self, file_id: str) -> None:
-        """Delete one file; one that is not there counts as deleted."""
+        """Delete one file; one of which the API itself says that it is not there counts as deleted."""
 
     def skew_seconds(self) -> float:
         """Return how far the server's clock is ahead of ours, as far as known; 0 before the first answer."""
