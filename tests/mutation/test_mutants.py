@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 MODULES = (
     "plan.reconcile", "plan.guard", "plan.settlement", "plan.renewals", "plan.settle", "plan.expiry", "plan.backoff",
     "plan.rules", "plan.adoption", "plan.comparison", "plan.parts",
-    "index.intents", "index.leaving", "daemon.audit",
+    "index.intents", "index.leaving", "daemon.audit", "daemon.corrections",
 )  # fmt: skip
 SECONDS = 600
 
@@ -104,6 +104,10 @@ EQUIVALENT = {
                 "absences: … entry WHERE folder_id = ?', (folder_id,)).fetchone()[0]"
                 " -> … entry WHERE folder_id = ?', (folder_id,)).fetchone()[-1]"
             ),
+            (
+                "absences: … AND hold_id IS NOT NULL', (folder_id,)).fetchone()[0]"
+                " -> … AND hold_id IS NOT NULL', (folder_id,)).fetchone()[-1]"
+            ),
             "unread: return int(row[0]) -> return int(row[-1])",
         ),
         ONE_COLUMN,
@@ -111,6 +115,10 @@ EQUIVALENT = {
     | {
         "absences: … IS NULL AND state <> 'kept' ORDER BY path\", (folder_id,)).fetchall()"
         " -> … IS NULL AND state <> 'kept'\", (folder_id,)).fetchall()": PRIMARY_KEY,
+    },
+    "daemon.corrections": {
+        "learn_ends: if not ends: -> if False:": SAVES_TIME,
+        "learn_ends: return [] -> return None": FALSY,
     },
     "daemon.audit": {"_settle: if not unknown and (not unanswered): -> if False:": SAVES_TIME},
     "plan.backoff": {f"{_CEILING} -> {_CEILING_NOW.format(most)}": CAPPED for most in (19, 21, 40)},

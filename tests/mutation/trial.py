@@ -39,7 +39,8 @@ JUDGES = {  # the tests of a module, where they are not those of its own name
     "plan.parts": ("plan_parts",),
     "index.intents": ("intents", "index_parts"),
     "index.leaving": ("leaving", "deletes"),
-    "daemon.audit": ("audit", "settling"),
+    "daemon.corrections": ("audit", "corrections"),
+    "daemon.audit": ("audit", "settling", "corrections"),
 }
 
 

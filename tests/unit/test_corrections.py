@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from auditing import LAG, Scene
-from fileferry.daemon.audit import DELETED_LAGS
 from fileferry.index import leaving
 from fileferry.index.connection import open_writer
 from index_rows import NOW, Story
@@ -27,8 +26,14 @@ def ends(scene: Scene) -> list[tuple[float | None, float | None]]:
     ).fetchall()
 
 
-def say(scene: Scene, expires_at: int | None) -> None:
-    scene.shelf.files = [replace(file, expires_at=expires_at) for file in scene.shelf.files]
+def say(scene: Scene, expires_at: int | None, *file_ids: str) -> None:
+    """Have the listing say when files end, all of them or some."""
+    scene.shelf.files = [
+        replace(file, expires_at=expires_at)
+        if file.file_id in (file_ids or {file.file_id})
+        else file
+        for file in scene.shelf.files
+    ]
 
 
 def test_an_end_that_the_upload_did_not_tell_is_learned_and_its_renewal_planned(
@@ -47,6 +52,23 @@ def test_an_end_that_is_another_now_is_learned(scene: Scene) -> None:
     say(scene, int(NOW) + 8_000)
     scene.audit()
     assert ends(scene) == [(NOW + 8_000, NOW + 6_000)]
+
+
+def test_each_id_ends_as_the_listing_says_and_what_is_as_recorded_is_no_news(scene: Scene) -> None:
+    scene.synced("one", "two", life=4_000)
+    scene.audit()
+    assert "ends_learned" not in [event for _, event, _ in scene.notes.said]
+    say(scene, int(NOW) + 8_000, "two")
+    scene.audit()
+    assert ends(scene) == [(NOW + 4_000, None), (NOW + 8_000, NOW + 6_000)]
+
+
+def test_what_is_on_its_way_out_ends_as_it_was_recorded(scene: Scene) -> None:
+    scene.synced("one", life=4_000)
+    scene.db.execute("UPDATE remote SET state = 'retiring'")
+    say(scene, int(NOW) + 8_000)
+    scene.audit()
+    assert ends(scene) == [(NOW + 4_000, None)]
 
 
 def test_a_listing_that_says_nothing_of_an_end_changes_nothing(scene: Scene) -> None:
@@ -74,7 +96,7 @@ def delete(scene: Scene, *, proof: str = "proven") -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "state"),
-    [(DELETED_LAGS * LAG, "deleted"), (DELETED_LAGS * LAG + 1, "deleting")],
+    [(4 * LAG, "deleted"), (4 * LAG + 1, "deleting")],
 )
 def test_what_is_listed_long_after_its_delete_is_deleted_again(
     scene: Scene, seconds: float, state: str
@@ -88,6 +110,19 @@ def test_what_is_listed_long_after_its_delete_is_deleted_again(
     assert told == (state == "deleting")
     due = scene.db.execute("SELECT delete_at, ended_at FROM remote").fetchone()
     assert state == "deleted" or due == (scene.story.now, None)
+
+
+def test_only_what_was_deleted_is_deleted_again(scene: Scene) -> None:
+    scene.synced("one", "two", "three")
+    scene.vanish("two")
+    delete(scene)
+    scene.db.execute(
+        "UPDATE remote SET state = 'lost', ended_at = ? WHERE file_id = 'three'", (NOW,)
+    )
+    scene.story.now += 100 * LAG
+    scene.audit()
+    found = dict(scene.db.execute("SELECT file_id, state FROM remote").fetchall())
+    assert found == {"one": "deleting", "two": "lost", "three": "retiring"}
 
 
 def test_what_is_not_listed_any_more_stays_deleted(scene: Scene) -> None:
@@ -105,3 +140,14 @@ def test_what_is_not_proven_ours_is_not_deleted_again(scene: Scene) -> None:
     scene.story.now += 100 * LAG
     scene.audit()
     assert [row[0] for row in scene.db.execute("SELECT state FROM remote")] == ["deleted"]
+
+
+def test_an_audit_tells_of_ids_that_ran_out_and_of_none_where_none_did(scene: Scene) -> None:
+    told = ("warning", "ids_ran_out", None)
+    scene.synced("one", life=100)
+    scene.audit()
+    assert told not in scene.notes.said
+    scene.vanish("one")
+    scene.story.now += 101
+    scene.audit()
+    assert scene.notes.said.count(told) == 1

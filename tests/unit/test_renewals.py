@@ -191,7 +191,16 @@ def test_so_far_ahead_is_looked_as_four_times_all_of_them_take_and_at_least_an_h
 
 @pytest.mark.parametrize(
     ("left", "tries", "seconds"),
-    [(-1.0, 0, 60.0), (-1.0, 1, 120.0), (-1.0, 99, 3_600.0), (0.0, 0, 60.0), (600.0, 9, 150.0)],
+    [
+        (-1.0, 0, 60.0),
+        (-0.5, 1, 120.0),
+        (-1.0, 5, 1_920.0),
+        (-1.0, 6, 3_600.0),
+        (-1.0, 9_999, 3_600.0),
+        (0.0, 1, 120.0),
+        (1.0, 1, 60.0),
+        (600.0, 9, 150.0),
+    ],
 )
 def test_an_id_that_is_due_when_it_comes_is_tried_again_less_and_less_often(
     left: float, tries: int, seconds: float

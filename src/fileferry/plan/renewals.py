@@ -91,7 +91,7 @@ def again_seconds(*, left: float, tries: int) -> float:
     """
     if left > 0:
         return retry_seconds(left)
-    return min(LEAST_RETRY_SECONDS * 2.0 ** min(tries, 16), MOST_RETRY_SECONDS)
+    return LEAST_RETRY_SECONDS * 2.0**tries if tries < 6 else MOST_RETRY_SECONDS
 
 
 def per_second(uploads_per_minute: int) -> float:
