@@ -3,7 +3,7 @@
 import sqlite3
 import time
 
-from fileferry.index import contents, entries, folders, remotes
+from fileferry.index import contents, entries, folders, leaving, remotes
 from fileferry.index.identity import SKEW_KEY
 from fileferry.model import ContentKey, Entry, Proof, RemoteFile, Stamp
 
@@ -48,6 +48,10 @@ class Story:
         else:
             contents.settle(self.db, content_id, now=self.now)
         return content_id
+
+    def let_go(self, *paths: bytes) -> int:
+        """The paths are let go, after their delay; return how many were."""
+        return leaving.let_go(self.db, self.folder_id, list(paths), now=self.now, at_once=False)
 
     def answer(
         self,

@@ -86,7 +86,9 @@ class Installation:
         ) as process:
             try:
                 stdout, stderr = process.communicate(text_input, timeout=50)
-            except BaseException:
+            except (
+                BaseException
+            ):  # a test that ends here, by its time limit too, leaves no process behind
                 process.kill()
                 raise
         done = subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)

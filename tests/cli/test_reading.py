@@ -202,14 +202,14 @@ def test_status_json_has_the_documented_keys(synced: Installation) -> None:
 
 def test_a_member_of_the_group_reads_and_nobody_else(synced: Installation) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root may become somebody else")
+        pytest.skip("only root may become somebody else")  # `.ci/run` is, and allows no skip
     group = "nogroup"
     synced.configure(ignore=["*.tmp"], state=f'group = "{group}"')
     synced.sync(check=3)
     member = ["setpriv", "--reuid=65534", f"--regid={group}", "--clear-groups"]
     stranger = ["setpriv", "--reuid=65534", "--regid=12345", "--clear-groups"]
     if subprocess.run([*member, sys.executable, "-c", ""], check=False).returncode:
-        pytest.skip("another user cannot run this interpreter")
+        pytest.skip("another user cannot run this interpreter")  # nor does it here
 
     def run(who: list[str], *args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -162,7 +162,7 @@ async def test_a_file_is_deleted_when_the_api_says_so(
 async def test_the_real_api_keeps_the_contract() -> None:
     key = os.environ.get("OPENAI_API_KEY_LIVE")
     if not key:
-        pytest.skip("OPENAI_API_KEY_LIVE is not set")
+        pytest.skip("OPENAI_API_KEY_LIVE is not set")  # by hand alone: nothing else has a key
     workers = ThreadWorkers(1)
     remote = remote_at("https://api.openai.com/v1", workers, None, key)
     upload = Upload("fileferry-contract-test.txt", 5, "user_data", 3_600)

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -53,12 +53,6 @@ class Bench:
 
     async def part(self, upload_id: str, content: bytes) -> str:
         return await self.remote.send_part(upload_id, io.BytesIO(content), len(content))
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess() as running:
-        yield running
 
 
 @pytest.fixture(params=["in process", "over HTTP"])

@@ -22,6 +22,7 @@ def test_a_root_that_is_missing_halts_its_folder_and_no_other(it: Ferry) -> None
 def shared(emulator: EmulatorProcess, public_path: Path) -> Ferry:
     """Return an installation that can become anybody's."""
     if os.geteuid() != 0:
+        # `.ci/run` is root, and fails where a test was skipped.
         pytest.skip("only root can become somebody who may not read")
     return Ferry(public_path / "home", emulator, f"sk-integration-{public_path.name}")
 

@@ -98,7 +98,11 @@ def _run_tests(module: str, source: str, home: str) -> int:
     sys.meta_path.insert(0, Serve(name, compile(source, f"<mutant of {name}>", "exec")))
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     how = ["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-c", os.devnull]
-    how += ["--noconftest"]  # it would choose other examples of properties
+    how += [
+        "--noconftest",
+        "-p",
+        "index_fixtures",
+    ]  # a conftest would choose other examples of properties
     how += ["--import-mode=importlib", f"--rootdir={HERE.parents[2]}"]
     how += [f"--basetemp={os.path.join(home, str(os.getpid()))}"]
     return int(pytest.main([*how, *tests_of(module)]))

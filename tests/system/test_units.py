@@ -15,14 +15,14 @@ EXPOSURE = 20  # ten times what systemd calls the exposure level: 0 is a service
     [("fileferry@docs.service", "--system"), ("fileferry.service", "--user")],
 )
 def test_systemd_knows_every_word(box: Box, unit: str, manager: str) -> None:
-    box.path("/root/.local/bin").mkdir(parents=True, exist_ok=True)
-    link = box.path("/root/.local/bin/fileferry")
+    box.path("/home/ada/.local/bin").mkdir(parents=True, exist_ok=True)
+    link = box.path("/home/ada/.local/bin/fileferry")
     if not link.is_symlink():
         link.symlink_to("/opt/fileferry/bin/fileferry")
     where = "/etc/systemd/user" if manager == "--user" else "/etc/systemd/system"
     # For what is unknown it has a warning, and 0.
     done = box.run(
-        *("env", "HOME=/root", "XDG_RUNTIME_DIR=/run"),
+        *("env", "HOME=/home/ada", "XDG_RUNTIME_DIR=/run"),
         *("systemd-analyze", manager, "verify", "--man=no", f"{where}/{unit}"),
     )
     assert (done.stdout, done.stderr) == ("", "")

@@ -1,8 +1,7 @@
 """The audit: which ids are gone without our doing, and which ran out."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,16 +11,7 @@ from fileferry.daemon.corrections import lose_expired
 from fileferry.daemon.enlist import HALT_KEY
 from fileferry.errors import RemoteUnavailable
 from fileferry.index import folders, trust
-from fileferry.index.connection import open_writer
-from index_rows import NOW, Story
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    db = open_writer(str(tmp_path / "index.db"))
-    yield Scene(Story(db))
-    db.close()
-
+from index_rows import NOW
 
 # The listing.
 

@@ -1,22 +1,10 @@
 """Which id answers for which bytes: recorded before the old one goes, lost only when it is, logged always."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from fileferry.index import contents, entries, remotes
-from fileferry.index.connection import open_writer
 from fileferry.model import EntryState
 from index_rows import NOW, Story
-
-
-@pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
-    db = open_writer(str(tmp_path / "index.db"))
-    db.execute("BEGIN")
-    yield Story(db)
-    db.close()
 
 
 def test_a_new_path_is_added(story: Story) -> None:

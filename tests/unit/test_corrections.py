@@ -1,22 +1,12 @@
 """What a listing knows better than the index is taken over by the audit."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from auditing import LAG, Scene
 from fileferry.index import leaving
-from fileferry.index.connection import open_writer
-from index_rows import NOW, Story
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    db = open_writer(str(tmp_path / "index.db"))
-    yield Scene(Story(db))
-    db.close()
+from index_rows import NOW
 
 
 def ends(scene: Scene) -> list[tuple[float | None, float | None]]:

@@ -1,28 +1,12 @@
 """Remote files on their way out: when they are deleted, what waits for a scan, and what takes them back."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from fileferry.index import contents, folders, leaving, remotes, trust
-from fileferry.index.connection import open_writer
 from fileferry.model import Proof
 from index_rows import NOW, Story
 
 DAY = 86_400.0
-
-
-@pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
-    db = open_writer(str(tmp_path / "index.db"))
-    db.execute("BEGIN")
-    yield Story(db)
-    db.close()
-
-
-def let_go(story: Story, *paths: bytes) -> int:
-    return leaving.let_go(story.db, story.folder_id, list(paths), now=story.now, at_once=False)
 
 
 def deletes(story: Story, *, scans_began_at: float | None = NOW + 10**6) -> list[str]:
@@ -33,7 +17,7 @@ def deletes(story: Story, *, scans_began_at: float | None = NOW + 10**6) -> list
 def test_an_id_is_deleted_when_its_delay_has_passed(story: Story) -> None:
     story.sync(b"a.txt", b"one", "file-1")
     story.miss(b"a.txt")
-    let_go(story, b"a.txt")
+    story.let_go(b"a.txt")
     story.now += 599
     assert deletes(story) == []
     story.now += 1
@@ -55,7 +39,7 @@ def test_what_went_with_its_path_needs_a_whole_scan_from_later(
 ) -> None:
     story.sync(b"a.txt", b"one", "file-1")
     story.miss(b"a.txt")
-    let_go(story, b"a.txt")
+    story.let_go(b"a.txt")
     story.now += DAY
     is_due = leaving.is_due(story.db, now=story.now, scans_began_at=scans_began_at)
     assert is_due == goes
@@ -74,7 +58,7 @@ def test_an_id_that_is_only_matched_is_never_deleted(story: Story) -> None:
     content_id = story.read(b"a.txt", b"one")
     story.answer(content_id, "file-1", proof=Proof.MATCHED)
     story.miss(b"a.txt")
-    let_go(story, b"a.txt")
+    story.let_go(b"a.txt")
     story.now += DAY
     assert deletes(story) == []
     assert story.remotes() == {"file-1": "retiring"}
@@ -84,7 +68,7 @@ def test_an_id_that_is_only_matched_is_never_deleted(story: Story) -> None:
 def test_bytes_that_are_wanted_again_are_not_deleted(story: Story, again: bytes) -> None:
     story.sync(b"a.txt", b"one", "file-1")
     story.miss(b"a.txt")
-    let_go(story, b"a.txt")
+    story.let_go(b"a.txt")
     story.now += DAY
     story.read(again, b"one")
     assert deletes(story) == []
@@ -93,7 +77,7 @@ def test_bytes_that_are_wanted_again_are_not_deleted(story: Story, again: bytes)
 def test_an_id_that_is_being_deleted_is_not_taken_back(story: Story) -> None:
     content_id = story.sync(b"a.txt", b"one", "file-1")
     story.miss(b"a.txt")
-    let_go(story, b"a.txt")
+    story.let_go(b"a.txt")
     assert contents.facts(story.db, content_id, server_now=story.now).revivable
     story.now += DAY
     assert deletes(story) == ["file-1"]
@@ -103,7 +87,7 @@ def test_an_id_that_is_being_deleted_is_not_taken_back(story: Story) -> None:
 def test_an_interrupted_delete_is_repeated(story: Story) -> None:
     story.sync(b"a.txt", b"one", "file-1")
     story.miss(b"a.txt")
-    let_go(story, b"a.txt")
+    story.let_go(b"a.txt")
     story.now += DAY
     assert deletes(story) == ["file-1"]
     assert deletes(story, scans_began_at=None) == ["file-1"]
@@ -121,7 +105,7 @@ def test_what_is_about_to_expire_is_not_worth_taking_back(story: Story) -> None:
     content_id = story.read(b"a.txt", b"one")
     story.answer(content_id, "file-1", expires_at=int(NOW) + 1_000)
     story.miss(b"a.txt")
-    let_go(story, b"a.txt")
+    story.let_go(b"a.txt")
     assert contents.facts(story.db, content_id, server_now=NOW + 99).revivable
     assert not contents.facts(story.db, content_id, server_now=NOW + 100).revivable
 
@@ -141,7 +125,7 @@ def gone(story: Story, *names: bytes) -> None:
     for name in names:
         story.sync(name, name, f"file-{name.decode()}")
     story.miss(*names)
-    let_go(story, *names)
+    story.let_go(*names)
 
 
 def test_an_index_that_was_restored_deletes_nothing_before_an_audit(story: Story) -> None:
@@ -282,7 +266,7 @@ def test_what_went_with_its_path_can_be_hastened_and_nothing_else(story: Story) 
     story.sync(b"d", b"one", "file-d")
     story.sync(b"d", b"two", "file-e")
     story.miss(b"d")
-    let_go(story, b"d")
+    story.let_go(b"d")
     story.db.execute("UPDATE remote SET state = 'deleting' WHERE file_id = 'file-b'")
     story.db.execute("UPDATE remote SET delete_at = ? WHERE file_id = 'file-c'", (NOW + 9,))
     story.now += 10

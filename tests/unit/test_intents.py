@@ -1,25 +1,14 @@
 """Intents: what is written ahead of an upload, and what is made of it when the answer was lost."""
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from fileferry.index import contents, intents, parts
-from fileferry.index.connection import open_writer
 from index_rows import NOW, Story
 
 DAY = 86_400.0
 LIFE = 7_000
-
-
-@pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
-    db = open_writer(str(tmp_path / "index.db"))
-    db.execute("BEGIN")
-    yield Story(db)
-    db.close()
 
 
 def attempt(

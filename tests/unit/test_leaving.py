@@ -1,34 +1,19 @@
 """Paths that are gone: what goes with them, what a guard is told of them, and what it holds."""
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from fileferry.index import contents, holds, leaving
-from fileferry.index.connection import open_writer
 from index_rows import Story
 
 DAY = 86_400.0
 
 
-@pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
-    db = open_writer(str(tmp_path / "index.db"))
-    db.execute("BEGIN")
-    yield Story(db)
-    db.close()
-
-
-def let_go(story: Story, *paths: bytes) -> int:
-    return leaving.let_go(story.db, story.folder_id, list(paths), now=story.now, at_once=False)
-
-
 def test_a_path_that_went_is_logged_and_its_id_retired(story: Story) -> None:
     story.sync(b"a.txt", b"one", "file-1")
     story.miss(b"a.txt")
-    assert let_go(story, b"a.txt") == 1
+    assert story.let_go(b"a.txt") == 1
     assert story.files() == {}
     assert story.remotes() == {"file-1": "retiring"}
     assert story.events()[-1] == ("removed", "a.txt", "file-1", None)
@@ -36,7 +21,7 @@ def test_a_path_that_went_is_logged_and_its_id_retired(story: Story) -> None:
 
 def test_a_path_that_is_there_is_never_let_go(story: Story) -> None:
     story.sync(b"a.txt", b"one", "file-1")
-    assert let_go(story, b"a.txt") == 0
+    assert story.let_go(b"a.txt") == 0
     assert story.files() == {"a.txt": ("synced", "file-1")}
 
 
@@ -44,10 +29,10 @@ def test_the_last_of_two_paths_takes_the_id_with_it(story: Story) -> None:
     story.sync(b"a.txt", b"one", "file-1")
     story.read(b"b.txt", b"one")
     story.miss(b"a.txt")
-    let_go(story, b"a.txt")
+    story.let_go(b"a.txt")
     assert story.remotes() == {"file-1": "live"}
     story.miss(b"b.txt")
-    let_go(story, b"b.txt")
+    story.let_go(b"b.txt")
     assert story.remotes() == {"file-1": "retiring"}
 
 
@@ -55,7 +40,7 @@ def test_a_rename_is_one_event_and_no_delete(story: Story) -> None:
     story.sync(b"a.txt", b"one", "file-1")
     story.miss(b"a.txt")
     story.read(b"b.txt", b"one")
-    let_go(story, b"a.txt")
+    story.let_go(b"a.txt")
     assert story.remotes() == {"file-1": "live"}
     assert story.files() == {"b.txt": ("synced", "file-1")}
     assert ("renamed", "b.txt", "file-1", "file-1") in story.events()
@@ -85,7 +70,7 @@ def test_the_guard_remembers_a_day(story: Story) -> None:
     for number in range(3):
         story.sync(b"%d.txt" % number, b"content %d" % number, f"file-{number}")
     story.miss(b"0.txt")
-    let_go(story, b"0.txt")
+    story.let_go(b"0.txt")
     found = absences(story)
     assert (found.left, found.total) == (1, 3)
     story.now += DAY
@@ -106,7 +91,7 @@ def test_what_is_held_stays_until_somebody_decides(story: Story) -> None:
     story.sync(b"a.txt", b"one", "file-1")
     story.miss(b"a.txt")
     name = holds.hold_deletes(story.db, story.folder_id, [b"a.txt"], reason="many", now=story.now)
-    assert let_go(story, b"a.txt") == 0
+    assert story.let_go(b"a.txt") == 0
     assert absences(story).paths == ()
     assert story.files() == {"a.txt": ("stale", "file-1")}
     assert absences(story).held == 1
@@ -137,7 +122,7 @@ def test_what_was_approved_goes_and_exactly_that(story: Story) -> None:
     story.miss(b"1.txt")
     assert holds.approve(story.db, hold.hold_id, now=story.now) == 1
     assert absences(story).leaving == 1  # the one that nobody approved
-    assert let_go(story, b"0.txt") == 1
+    assert story.let_go(b"0.txt") == 1
     assert holds.undecided(story.db) == []
 
 
@@ -148,7 +133,7 @@ def test_what_was_discarded_is_kept_for_good(story: Story) -> None:
     (hold,) = holds.undecided(story.db)
     assert holds.discard(story.db, hold.hold_id, now=story.now) == 1
     story.miss(b"a.txt")
-    assert let_go(story, b"a.txt") == 0
+    assert story.let_go(b"a.txt") == 0
     assert story.files() == {"a.txt": ("kept", "file-1")}
 
 
@@ -191,9 +176,9 @@ def test_paths_of_another_folder_are_none_of_this_ones(story: Story) -> None:
     other.miss(b"a.txt", b"b.txt")
     assert [gone.path for gone in absences(story).paths] == [b"a.txt"]
     assert (absences(story).leaving, absences(story).total) == (1, 1)
-    assert let_go(other, b"b.txt") == 1
+    assert other.let_go(b"b.txt") == 1
     assert (absences(story).left, absences(other).left) == (0, 1)
-    assert let_go(story, b"a.txt") == 1
+    assert story.let_go(b"a.txt") == 1
     assert other.entry(b"a.txt").absent
 
 
@@ -201,7 +186,7 @@ def test_of_several_paths_that_are_gone_those_that_are_named_go(story: Story) ->
     for name in (b"a.txt", b"b.txt", b"c.txt"):
         story.sync(name, name, f"file-{name.decode()}")
     story.miss(b"a.txt", b"b.txt", b"c.txt")
-    assert let_go(story, b"b.txt") == 1
+    assert story.let_go(b"b.txt") == 1
     assert set(story.files()) == {"a.txt", "c.txt"}
 
 
@@ -219,7 +204,7 @@ def test_paths_that_are_gone_come_in_order(story: Story) -> None:
 def test_a_path_that_never_had_an_id_goes_without_a_word(story: Story) -> None:
     story.read(b"a.txt", b"one")
     story.miss(b"a.txt")
-    assert let_go(story, b"a.txt") == 1
+    assert story.let_go(b"a.txt") == 1
     assert story.events() == []
 
 
@@ -236,7 +221,7 @@ def test_the_twin_of_a_path_that_is_held_takes_nothing_with_it(story: Story) -> 
     story.miss(b"a.txt", b"b.txt")
     holds.hold_deletes(story.db, story.folder_id, [b"b.txt"], reason="many", now=story.now)
     assert absences(story).leaving == 0
-    assert let_go(story, b"a.txt") == 1
+    assert story.let_go(b"a.txt") == 1
     assert story.remotes() == {"file-1": "live"}
 
 
@@ -249,7 +234,7 @@ def test_nor_does_the_twin_of_one_that_is_kept(story: Story) -> None:
     found = absences(story)
     assert [gone.path for gone in found.paths] == [b"a.txt"]
     assert found.leaving == 0
-    assert let_go(story, b"b.txt") == 0
+    assert story.let_go(b"b.txt") == 0
 
 
 def test_nor_does_a_path_whose_bytes_another_one_wants(story: Story) -> None:

@@ -16,7 +16,7 @@ from fileferry.local.scanner import Dark, Walk, inside
 
 @pytest.fixture
 def root(tmp_path: Path) -> bytes:
-    path = os.fsencode(tmp_path / "root")
+    path = os.fsencode(tmp_path / "docs")
     os.mkdir(path)
     return path
 
@@ -118,7 +118,7 @@ def test_links_are_followed_inside_where_the_folder_says_so(root: bytes, tmp_pat
         (b"../a", b"b/dir"),
         (outside, b"out"),
         (outside + b"/secret", b"out.txt"),
-        (b"../root/a/x", b"around"),
+        (b"../docs/a/x", b"around"),
         (b".", b"self"),
         (b"round", b"round"),
         (b"nowhere", b"broken"),

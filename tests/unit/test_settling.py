@@ -1,7 +1,5 @@
 """What an audit makes of uploads whose answers were lost, and of files that turn up late."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,17 +7,8 @@ import pytest
 from auditing import LIFE, SHOWN, Scene
 from fileferry.daemon.audit import Audit
 from fileferry.index import intents
-from fileferry.index.connection import open_writer
 from fileferry.model import Proof, RemoteFile
-from index_rows import NOW, Story
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    db = open_writer(str(tmp_path / "index.db"))
-    yield Scene(Story(db))
-    db.close()
-
+from index_rows import NOW
 
 # Uploads whose answers were lost.
 

@@ -1,25 +1,14 @@
 """What is to be sent: what stands down while nobody can give its bytes, and what calls it again."""
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from fileferry.index import contents, entries, folders, remotes, wants
-from fileferry.index.connection import open_writer
 from fileferry.model import RetireReason
 from index_rows import NOW, Story
 
 HOUR = 3_600.0
-
-
-@pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
-    db = open_writer(str(tmp_path / "index.db"))
-    db.execute("BEGIN")
-    yield Story(db)
-    db.close()
 
 
 def renewals(story: Story) -> list[int]:

@@ -82,7 +82,7 @@ def open_index(
     try:
         share(state_directory, group)
         whereabouts = Whereabouts.of(path)
-    except BaseException:
+    except BaseException:  # an interrupt, too, must not leave it open
         connection.close()
         raise
     return InlineWriter(connection) if inline else ThreadWriter(connection, patience, whereabouts)

@@ -121,7 +121,7 @@ def _open_one(mirror: Mirror, origin: Origin, expected: str) -> Opened:
         pieces: list[bytes] = []
         if digest(source, pieces.append) != expected:
             raise SourceChanged(f"`{_text(path)}` changed")
-    except BaseException:
+    except BaseException:  # whatever ends it, the descriptor is nobody else's to close
         source.close()
         raise
     source.close()

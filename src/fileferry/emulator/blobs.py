@@ -38,7 +38,7 @@ def bind(parts: Sequence[Path], target: Path) -> None:
     try:
         for number, part in enumerate(parts):
             os.link(part, target / f"{number:06}")
-    except BaseException:
+    except BaseException:  # an interrupt, too, must leave no half of a blob
         remove(target)
         raise
 

@@ -164,7 +164,7 @@ class Emulator:
         try:
             await spool.write(content)
             body = await spool.finish()
-        except BaseException:
+        except BaseException:  # a cancelled request, too, must leave no spooled bytes
             spool.discard()
             raise
         record = self.draft(

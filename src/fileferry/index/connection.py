@@ -63,7 +63,7 @@ def open_writer(path: str, *, verify: bool = False) -> sqlite3.Connection:
         if is_passing(error):
             raise unwritable(error) from error
         raise _damaged(path, str(error)) from error
-    except BaseException:
+    except BaseException:  # an interrupt, too, must not leave it open
         connection.close()
         raise
     return connection
